@@ -212,13 +212,13 @@ check-workflows: .venv/ready .cache/actionlint/ready ## actionlint and zizmor ov
 check-hooks: .venv/ready ## every hook of .pre-commit-config.yaml, over all files
 	.venv/bin/pre-commit run --all-files
 
-# The least share of lines and branches that the unit tests must run.
-COVERAGE_FLOOR := 75
+# The least share of lines and branches that the unit tests must run. The tests of hostile texts compare times, which tracing changes.
+COVERAGE_FLOOR := 80
 
 .PHONY: coverage
 coverage: .venv/ready gradio_ui/katex/VERSION ## coverage of the unit tests, with its badge, in dist/coverage/; fails below the floor
 	mkdir -p dist/coverage
-	.venv/bin/python -m coverage run -m pytest -q tests/unit
+	.venv/bin/python -m coverage run -m pytest -q tests/unit --ignore=tests/unit/test_hostile_texts.py
 	.venv/bin/python -m coverage json -q -o dist/coverage/coverage.json
 	.venv/bin/python deploy/dist/badge.py dist/coverage/coverage.json > dist/coverage/badge.json
 	.venv/bin/python -m coverage report --skip-covered --fail-under=$(COVERAGE_FLOOR)

@@ -9,7 +9,8 @@ AkinError              1
 ├── SearchFailed       7   the running service refused the search or did not answer
 ├── SavedSearchesUnusable 8 saved searches cannot be read, or their report cannot be written
 ├── FeedbackUnusable   9   feedback of readers cannot be read, or there is none to export
-└── CollectionUnusable 10  collected queries cannot be read, or are too few to compare
+├── CollectionUnusable 10  collected queries cannot be read, or are too few to compare
+└── KeysError         11   the keys of the API cannot be read or changed
 """
 
 from __future__ import annotations
@@ -73,3 +74,9 @@ class CollectionUnusable(AkinError):
     """Collected queries that cannot be read or written, or windows of queries that cannot be compared."""
 
     exit_code = 10
+
+
+class KeysError(AkinError):
+    """Keys of the API that cannot be read or changed."""
+
+    exit_code = 11

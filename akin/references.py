@@ -17,6 +17,7 @@ from akin.errors import PapersUnusable
 from akin.index_reports import Say
 from akin.indexing.map_upkeep import keep_map
 from akin.indexing.references.importing import ROWS_AT_ONCE, import_references
+from akin.messages import write_errors
 from akin.registry.switch import make_live
 from akin.snapshots import ShowProgress, cli_errors, find_manifest
 from akin.stack_settings import Settings
@@ -77,7 +78,7 @@ def export_pairs(settings: Settings, snapshot: str | None, path: Path) -> int:
         PapersUnusable: the snapshot has no references, or the file cannot be written; it is then unchanged.
     """
     manifest, _ = require_references(settings, snapshot)
-    with cli_errors():
+    with cli_errors(), write_errors(path):
         folder = SnapshotDirectory(settings.data).path(manifest.id)
         arrays = ReferenceArrays(folder, manifest.papers)
         with closing(SqliteCatalogue(folder / CATALOGUE)) as catalogue, _written_aside(path) as file:

@@ -19,6 +19,7 @@ from akin.indexing.options import BuildOptions, OnProgress
 from akin.indexing.snapshot_parts import require_whole
 from akin.indexing.tune import TuneOptions, tune_snapshot
 from akin.indexing.update import has_present_rules, update_snapshot
+from akin.messages import counted
 from akin.papers import PaperReader, read_papers
 from akin.papers.remote import Harvest
 from akin.registry import versions
@@ -156,7 +157,7 @@ def build_index(
         PapersUnusable: it cannot be indexed; the live snapshot stays the same.
     """
     rejects = rejects_path(settings, source.name)
-    with source.read(rejects) as reader, cli_errors():
+    with cli_errors(), source.read(rejects) as reader:
         started = time.monotonic()
         manifest = run_with_encoder(
             settings,
@@ -179,10 +180,10 @@ def build_index(
     say_ids(reader, say)
     if reader.report.rejected_total:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in reader.report.rejected.most_common())
-        say(f"{reader.report.rejected_total:,} records were set aside ({reasons}): see {rejects}")
+        say(f"{counted(reader.report.rejected_total, 'record')} set aside ({reasons}): see {rejects}")
     say(
-        f"{manifest.papers:,} papers indexed in {seconds:.1f} s ({manifest.embedded:,} embedded, the rest known); "
-        f"snapshot {manifest.id} is live"
+        f"{counted(manifest.papers, 'paper')} indexed in {seconds:.1f} s "
+        f"({manifest.embedded:,} embedded, the rest known); snapshot {manifest.id} is live"
     )
     return manifest
 
@@ -261,7 +262,7 @@ def update_index(
     if reader:
         say_ids(reader, say)
     if rejected := sum(manifest.rejected.values()) if changed else reader and reader.report.rejected_total:
-        say(f"{rejected:,} records were set aside: see {rejects}")
+        say(f"{counted(rejected, 'record')} set aside: see {rejects}")
     if changed:
         report_update(manifest, source.name, time.monotonic() - started, say)
     else:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import SecretStr, model_validator
 
 from akin.errors import BadSetting
 from akin.installation import IS_CLONE, default_folder
@@ -58,6 +58,8 @@ class Settings(StackSettings):
             object.__setattr__(self, name, Path(os.path.abspath(base / value.expanduser())))
         if "/" in self.feedback:
             object.__setattr__(self, "feedback", os.path.abspath(self.feedback_folder))
+        if "/" in self.keys:
+            object.__setattr__(self, "keys", os.path.abspath(self.keys_file))
         if "/" in self.collection:
             object.__setattr__(self, "collection", os.path.abspath(self.collection_folder))
         return self
@@ -71,7 +73,7 @@ class Settings(StackSettings):
     def environment(self) -> dict[str, str]:
         """Return the variables from which another process reads the same settings."""
         values = {self.variable(field): getattr(self, field) for field in type(self).model_fields}
-        return {name: ",".join(value) if isinstance(value, tuple) else str(value) for name, value in values.items()}
+        return {name: _text(value) for name, value in values.items()}
 
     def with_data_and_ports(self, data: Path, ports: Sequence[int]) -> Self:
         """Return these settings with another data folder and other ports, one for each of `PORTS`."""
@@ -96,6 +98,12 @@ class Settings(StackSettings):
     def ui_url(self) -> str:
         """Return the address of the page on this machine."""
         return f"http://{reachable_host(self.ui_host)}:{self.ui_port}"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def encoder_settings(environ: Mapping[str, str]) -> EncoderSettings:

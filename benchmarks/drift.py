@@ -32,8 +32,8 @@ from retrieval_service.collection.keeping import Collector
 from retrieval_service.metrics import Metrics
 
 RUNS, PERMUTATIONS = 200, 200
-SIZES = (100, 500)
-SHARES = (0.1, 0.25, 0.5)
+SIZES = (100, 225)
+SHARES = (0.1, 0.25, 0.5, 1.0)
 """Shares of the current window that are queries of the other domain."""
 _ENCODE = """
 import sys, numpy
@@ -54,6 +54,8 @@ def main() -> None:
     parser.add_argument("queries", type=Path, help="queries of another domain: a folder in BEIR's layout")
     parser.add_argument("--encoder", type=Path, help="folder of a version; by default the promoted one")
     parser.add_argument("--titles", type=int, default=3000, help="titles that are drawn")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="queries of each window")
+    parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help="shares of the other domain")
     options = parser.parse_args()
     settings = Settings.read()
     folder = options.encoder or settings.repository / versions.MODEL / str(
@@ -69,7 +71,7 @@ def main() -> None:
     home = searches(titles, vectors_of(titles, folder, settings, kept / "titles.npy"))
     foreign_texts = list(collection.queries.values())
     foreign = searches(foreign_texts, vectors_of(foreign_texts, folder, settings, kept / f"{collection.name}.npy"))
-    rows = [row for size in SIZES for row in rates(home, foreign, size)] + cost_rows(home[:500])
+    rows = [row for size in options.sizes for row in rates(home, foreign, size, options.shares)] + cost_rows(home[:500])
     path = write_rows("drift", rows, settings.data / "benchmarks", runs=RUNS, permutations=PERMUTATIONS, level=LEVEL)
     print(rows_table(rows))
     say(f"written to {path} and {path.with_suffix('.md')}")
@@ -112,11 +114,13 @@ def searches(texts: Sequence[str], vectors: np.ndarray) -> list[CollectedSearch]
     ]
 
 
-def rates(home: Sequence[CollectedSearch], foreign: Sequence[CollectedSearch], size: int) -> list[Row]:
+def rates(
+    home: Sequence[CollectedSearch], foreign: Sequence[CollectedSearch], size: int, shares: Sequence[float]
+) -> list[Row]:
     """Return the shares of runs in which each test finds a difference, for windows of a size."""
     rows = []
     started = perf_counter()
-    for name, share in [("halves", 0.0), *((f"{share:.0%} of another domain", share) for share in SHARES)]:
+    for name, share in [("halves", 0.0), *((f"{share:.0%} of another domain", share) for share in shares)]:
         found: dict[str, int] = dict.fromkeys(("any test", "MMD", "classifier", "words", "language"), 0)
         for run in range(RUNS):
             dice = random.Random(run)

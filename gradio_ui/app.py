@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from gradio_ui import page, render
+from gradio_ui import page, reader, render
 from gradio_ui.active_searches import ActiveSearches, SearchAbandoned
 from gradio_ui.client import SearchService
 from gradio_ui.own_page import place
@@ -62,6 +62,7 @@ class SearchPage:
             lang=before.lang,
         )
         text = _words(request, state)
+        _remember(request)
         try:
             view = await self._searches.follow(_session(request), page.search(self._service, state, notes, text))
         except SearchAbandoned:
@@ -72,6 +73,7 @@ class SearchPage:
         """Restore the inputs and results of an address."""
         state, notes = read_address(address or "")
         text = _words(request, state)
+        _remember(request)
         try:
             view = await self._searches.follow(_session(request), page.open_address(self._service, state, notes, text))
         except SearchAbandoned:
@@ -201,6 +203,12 @@ def build_app(
 
 def _session(request: gr.Request | None) -> str | None:
     return request.session_hash if request is not None else None
+
+
+def _remember(request: gr.Request | None) -> None:
+    # Gradio runs events in tasks of its queue, which do not know the request.
+    client = getattr(request, "client", None)
+    reader.remember(client.host if client else None)
 
 
 def _words(request: gr.Request | None, state: PageState) -> Words:

@@ -22,6 +22,7 @@ from urllib.parse import quote, urlencode
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from gradio_ui import reader
 from gradio_ui.answers import Answer, CorpusInfo, FoundPaper, Health, LinkedPapers, Neighbourhood, WholePaper
 from gradio_ui.settings import Settings
 from gradio_ui.state import SORTS, SORTS_BY_FACT, WITHDRAWN, PageState
@@ -38,6 +39,8 @@ _NEWEST = 5
 _NEWEST_WITHIN = timedelta(days=366)
 _OF_A_PAPER = frozenset({"similar", "citation", "neighbourhood", "references", "cited-by"})
 """Ends of addresses of the service that are about a paper; no id has them."""
+_ABOUT_KEYS = frozenset({"key_required", "key_not_accepted", "keys_unavailable", "scope_required"})
+"""Refusals of the page's own key, which no reader can change."""
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
@@ -114,7 +117,8 @@ class SearchService:
             timeout=httpx.Timeout(settings.ui_answer_seconds, connect=_CONNECT_SECONDS),
             # After this time the page shows an error, and the service can cancel the request.
             # Compression costs more time than it saves between processes of one machine.
-            headers={"Akin-Timeout": f"{settings.ui_answer_seconds:g}", "Accept-Encoding": "identity"},
+            headers={"Akin-Timeout": f"{settings.ui_answer_seconds:g}", "Accept-Encoding": "identity"}
+            | settings.api_headers,
             limits=httpx.Limits(max_connections=settings.ui_searches, max_keepalive_connections=settings.ui_searches),
             # The proxies of the environment are for other sites, not for the service.
             trust_env=False,
@@ -302,7 +306,9 @@ class SearchService:
         self, method: str, path: str, body: dict[str, object] | None = None, *, stream: bool = False
     ) -> httpx.Response:
         try:
-            response = await self._http.send(self._http.build_request(method, path, json=body), stream=stream)
+            response = await self._http.send(
+                self._http.build_request(method, path, json=body, headers=reader.headers()), stream=stream
+            )
             if stream and not response.is_success:
                 await response.aread()
         except httpx.TimeoutException as error:
@@ -348,6 +354,9 @@ def _translate(response: httpx.Response) -> RequestFailed:
         error = _ErrorAnswer.model_validate_json(response.content).error
     except ValidationError:
         return AnswerNotUnderstood(note("service.silent", status=str(response.status_code)))
+    if error.code in _ABOUT_KEYS:
+        _log.error("%s does not accept this page's key (AKIN_API_KEY): %s", response.url.netloc.decode(), error.message)
+        return ServiceBusy(note("service.no_key"))
     if error.code == "no_snapshot":
         return NothingIndexed(error.message)
     if response.status_code >= 500 or response.status_code == 429:

@@ -29,6 +29,7 @@ from gradio_ui.own_page import OwnPage
 from gradio_ui.packed_files import PackedFiles
 from gradio_ui.pages.routes import ROUTES
 from gradio_ui.pages.site import Site
+from gradio_ui.reader import Reader
 from gradio_ui.sessions import Sessions
 from gradio_ui.settings import Settings, SettingsError
 from gradio_ui.theme import css, theme
@@ -89,7 +90,7 @@ def create_server_app(
     gradio_app.user_middleware.append(Middleware(OwnPage))
     events = {number: values_for(event.inputs) for number, event in blocks.fns.items() if event.fn is not None}
     gate = Gate(mounted.build_middleware_stack(), Sessions(blocks._queue), events, site, searches.stream)
-    hosts = HostCheck(gate, AllowedHosts.of(settings.ui_host, parse_hosts(settings.allowed_hosts)))
+    hosts = HostCheck(Reader(gate), AllowedHosts.of(settings.ui_host, parse_hosts(settings.allowed_hosts)))
     mounted.middleware_stack = SecurityHeaders(hosts, page_headers())
     return mounted
 

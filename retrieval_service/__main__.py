@@ -57,7 +57,7 @@ def main() -> int:
         )
         metrics_server = None
         if metrics_listener is not None:
-            config = _config(create_metrics_app(settings, app.state.metrics), settings, lifespan="off")
+            config = _config(create_metrics_app(settings, app.state.metrics, app.state.keys), settings, lifespan="off")
             metrics_server = MetricsServer(config, metrics_listener)
         # Uvicorn stops at a signal and then raises it again, for these handlers: the exit code of a stop is 0.
         signal.signal(signal.SIGTERM, _leave)

@@ -17,7 +17,9 @@ from starlette.types import ASGIApp
 from akin.collection.store import CollectionStore, require_parquet
 from akin.edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts, parse_origins
 from akin.edge.compression import Compression
+from akin.edge.proxies import trust_in
 from akin.feedback.store import FeedbackStore
+from akin.keys import KeyFile, KeyRing
 from retrieval_service.adapters.faiss_gpu import GpuOptions
 from retrieval_service.adapters.faiss_index import use_one_thread
 from retrieval_service.adapters.triton import TritonConnection
@@ -52,10 +54,11 @@ from retrieval_service.routes import (
     searches,
 )
 from retrieval_service.routes import feedback as feedback_route
+from retrieval_service.routes.access import Access
 from retrieval_service.routes.entity_tags import common_seed
 from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 from retrieval_service.routes.openapi import openapi
-from retrieval_service.routes.rate_limit import RateLimit
+from retrieval_service.routes.rate_limit import HEADERS_OF_LIMIT, RateLimit
 from retrieval_service.routes.request_metrics import RequestMetrics
 from retrieval_service.routes.state import TIMEOUT_HEADER, ServiceState
 from retrieval_service.routes.version_prefix import VersionPrefix
@@ -88,6 +91,7 @@ def create_app(
     metrics = Metrics()
     metrics.watch_data(settings.data)
     seed = common_seed(settings)
+    ring = None if settings.keys == "off" else KeyRing(KeyFile(settings.keys_file))
     origins = parse_origins(settings.cors_origins)
     mcp_endpoint = mcp.McpEndpoint(origins)
 
@@ -143,8 +147,11 @@ def create_app(
         Middleware(Compression, never=embeddings.UNCOMPRESSED),
         Middleware(RequestMetrics, metrics=metrics, log=settings.log_requests),
     ]
-    if settings.rate_limit:
-        middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst))
+    if ring is not None:
+        middleware.append(Middleware(Access, ring=ring))
+    if settings.rate_limit or ring is not None:
+        rate, trusted = settings.rate_limit, trust_in(settings.trusted_proxies)
+        middleware.append(Middleware(RateLimit, rate=rate, burst=settings.rate_burst, trusted=trusted))
     of_papers = (search, searches, feedback_route, feed, export, citations, lists, neighbourhood, references, papers)
     parts = (*of_papers, corpus_map, embed, embeddings, models, rerank, resolve, health, docs)
     routes = [route for part in parts for route in part.ROUTES]
@@ -155,6 +162,7 @@ def create_app(
     app.state.root_path = settings.service_root_path
     app.state.metrics = metrics
     app.state.data = settings.data
+    app.state.keys = ring
     hosts = AllowedHosts.of(settings.service_host, parse_hosts(settings.allowed_hosts))
     # Outside of everything else, so that the answer to an unexpected error has the headers too.
     outside: ASGIApp = HostCheck(app.build_middleware_stack(), hosts)
@@ -163,8 +171,8 @@ def create_app(
             outside,
             allow_origins=origins,
             allow_methods=["GET", "HEAD", "POST"],
-            allow_headers=["authorization", "content-type", "if-none-match", TIMEOUT_HEADER, *mcp.HEADERS],
-            expose_headers=["ETag", "Retry-After", "Akin-Papers", "Content-Disposition"],
+            allow_headers=["authorization", "x-api-key", "content-type", "if-none-match", TIMEOUT_HEADER, *mcp.HEADERS],
+            expose_headers=["ETag", "Retry-After", "Akin-Papers", "Content-Disposition", *HEADERS_OF_LIMIT],
         )
     app.middleware_stack = SecurityHeaders(VersionPrefix(outside), api_headers(docs.STYLE_SOURCE))
     return app

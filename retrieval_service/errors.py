@@ -20,6 +20,7 @@ RetrievalError
 │   ├── FeedbackOff           the service keeps no feedback (404)
 │   ├── UnknownSearch         the search that feedback is on is not known any more (404)
 │   ├── NoMap                 the corpus has no map, or one that cannot be used (404)
+│   ├── EffortNotAllowed      the key of the request allows a smaller search_effort only (403)
 │   ├── OriginNotAllowed      a script of another site may not send the request (403)
 │   └── NotHere               the request is answered at another port, or by a part that is not installed (404)
 ├── Unavailable               the request may succeed later: 503 with Retry-After
@@ -217,6 +218,13 @@ class NoMap(RequestError):
 
     code = "no_map"
     status = 404
+
+
+class EffortNotAllowed(RequestError):
+    """The key of the request allows a smaller `search_effort` only."""
+
+    code = "effort_not_allowed"
+    status = 403
 
 
 class OriginNotAllowed(RequestError):

@@ -11,18 +11,21 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from akin.edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts
+from akin.keys import KeyRing
 from retrieval_service.latest_drift import LatestDrift
 from retrieval_service.metrics import Metrics
+from retrieval_service.routes.access import Access
 from retrieval_service.routes.error_handlers import error_response
 from retrieval_service.settings import Settings
 
 
-def create_metrics_app(settings: Settings, metrics: Metrics) -> ASGIApp:
+def create_metrics_app(settings: Settings, metrics: Metrics, keys: KeyRing | None = None) -> ASGIApp:
     """Return the application of the metrics port.
 
     Args:
         settings: The address of the port and the host names it answers to.
         metrics: The counters of the service.
+        keys: The keys of which one with the scope `admin` is asked for; None to ask for none.
     """
 
     async def counters(request: Request) -> Response:
@@ -39,7 +42,9 @@ def create_metrics_app(settings: Settings, metrics: Metrics) -> ASGIApp:
         return Response(content, media_type="application/json")
 
     routes = [Route("/metrics", counters), *(Route(path, drift) for path in ("/v1/drift", "/drift"))]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+    app: ASGIApp = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+    if keys is not None:
+        app = Access(app, keys, only="admin")
     listed = parse_hosts(settings.allowed_hosts)
     # Prometheus may use the address, even if only names are allowed for the API.
     hosts = AllowedHosts.of(settings.service_metrics_host, (*listed, settings.service_metrics_host) if listed else ())

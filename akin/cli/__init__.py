@@ -21,6 +21,7 @@ from akin.cli import (
     feedback,
     index,
     index_maintenance,
+    keys,
     lists,
     maps,
     mcp,
@@ -47,6 +48,7 @@ app.add_typer(encoder.app, name="encoder")
 app.add_typer(reranker.app, name="reranker")
 index_maintenance.add_to(index.app)
 app.add_typer(index.app, name="index")
+app.add_typer(keys.app, name="keys")
 app.add_typer(lists.app, name="list")
 app.add_typer(maps.app, name="map")
 app.add_typer(papers.app, name="papers")

@@ -18,11 +18,13 @@ def ask(url: str, path: str, body: object = None) -> httpx.Response:
     """
     import httpx
 
+    from akin.cli.output import read_settings
     from akin.stack import local_http
 
+    key = read_settings().api_headers
     try:
         if body is None:
-            return local_http.get(f"{url}{path}", timeout=60)
-        return local_http.post(f"{url}{path}", body, timeout=60)
+            return local_http.get(f"{url}{path}", timeout=60, headers=key)
+        return local_http.post(f"{url}{path}", body, timeout=60, headers=key)
     except httpx.HTTPError as error:
         raise SearchFailed(f"no service answers at {url} ({error}). Start it with: akin up") from error

@@ -12,6 +12,7 @@ import typer
 from akin.cli.asking import ask
 from akin.cli.output import read_settings, say, write_output
 from akin.errors import SearchFailed
+from akin.messages import counted
 
 if TYPE_CHECKING:
     from akin.stack_settings import Settings
@@ -85,7 +86,7 @@ def export(settings: Settings, asked: dict[str, Any], output: Path | None = None
     except OSError as error:
         raise SearchFailed(f"{output} cannot be written ({error.strerror}): name another file with --output") from error
     if output is not None and str(output) != "-":
-        say(f"{count:,} {'paper' if count == 1 else 'papers'} in {output}")
+        say(f"{counted(count, 'paper')} in {output}")
 
 
 def _ids_of_input() -> list[str]:

@@ -12,6 +12,7 @@ import typer
 from akin.cli.asking import ask
 from akin.cli.output import Json, print_json, read_settings, say, write_output
 from akin.errors import SavedSearchesUnusable, SearchFailed
+from akin.messages import counted
 
 _FORMATS = ["text", "markdown", "html"]
 
@@ -66,7 +67,7 @@ def digest(
     except OSError as error:
         raise SavedSearchesUnusable(f"{output} cannot be written: {error.strerror}") from None
     if output is not None and str(output) != "-":
-        say(f"{output}: {found.count} {'paper' if found.count == 1 else 'papers'}")
+        say(f"{output}: {counted(found.count, 'paper')}")
 
 
 def _first_day(since: str) -> str:

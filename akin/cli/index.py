@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from akin.cli.corpus import corpus_path
-from akin.cli.output import Json, print_json, say
+from akin.cli.output import Json, print_json, print_table, say
 from akin.cli.papers import harvest_of
 from akin.errors import PapersUnusable
 
@@ -82,14 +82,22 @@ def build(
     )
     if json:
         print_json(manifest_as_json(manifest, live=True))
+    say_where(settings, "", "the page")
+
+
+def say_where(settings: Settings, path: str, what: str) -> None:
+    """Say where a part of the page is, or how to start it."""
+    if settings.triton_url:
+        return  # containers are started otherwise
+    from akin.stack.record import find_running_stack
+
+    runs = find_running_stack(settings) is not None
+    say(f"{what}: {settings.ui_url}/{path}" if runs else f"{what} is started with: akin up")
 
 
 @app.command("list")
 def list_snapshots(json: Json = False) -> None:
     """List the snapshots, the newest first."""
-    from rich.table import Table
-
-    from akin.cli.output import stdout
     from akin.snapshots import cli_errors
     from akin.stack_settings import Settings
     from retrieval_service.corpus.directory import SnapshotDirectory
@@ -102,9 +110,8 @@ def list_snapshots(json: Json = False) -> None:
         return
     partial = any(manifest.partial for manifest in found)
     columns = ["snapshot", "live", "papers", *["vectors"] * partial, "source", "index", "encoder", "created"]
-    table = Table(*columns, box=None)
-    for manifest in found:
-        table.add_row(
+    rows = [
+        (
             manifest.id,
             "yes" if manifest.id == live else "",
             f"{manifest.papers:,}",
@@ -114,7 +121,12 @@ def list_snapshots(json: Json = False) -> None:
             f"{manifest.encoder.version} ({manifest.encoder.digest[:12]})",
             f"{manifest.created:%Y-%m-%d %H:%M}",
         )
-    stdout.print(table if found else "no snapshots yet; make the first with: akin index build sample")
+        for manifest in found
+    ]
+    if rows:
+        print_table(columns, rows)
+    else:
+        print("no snapshots yet; make the first with: akin index build sample")
 
 
 @app.command()

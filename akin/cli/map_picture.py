@@ -9,7 +9,7 @@ import numpy as np
 
 from akin.charts import as_png, as_svg
 from akin.charts.points import Cloud, draw_points, new_square
-from akin.storage.durable import replace_file
+from akin.cli.output import write_output
 from retrieval_service.corpus.map_files import EDGE, POINT_BYTES, CorpusMap, MapLabel
 
 _MOST_POINTS = 45_000
@@ -36,8 +36,7 @@ def write_picture(path: Path, opened: CorpusMap, *, by_year: bool, most_labels: 
     draw_points(axes, clouds, [(each.x, each.y, each.text) for each in _spread(about.labels, most_labels)])
     description = f"Map of {about.placed:,} papers, near each other by meaning"
     content = as_svg(figure, description).encode() if path.suffix.lower() == ".svg" else as_png(figure)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, content)
+    write_output(path, content)
 
 
 def _points(opened: CorpusMap) -> tuple[np.ndarray, ...]:

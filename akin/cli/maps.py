@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from akin.cli.index import progress_bar
-from akin.cli.output import Json, print_json, say
+from akin.cli.index import progress_bar, say_where
+from akin.cli.output import Json, print_json, print_rows, read_settings, say
 from akin.errors import PapersUnusable
+from akin.messages import counted, write_errors
 
 if TYPE_CHECKING:
     from retrieval_service.corpus.map_files import MapManifest
@@ -41,23 +42,23 @@ def build(
     Papers with near vectors are near. Needs the extra `map`. `akin index update` gives new papers a place by itself.
     """
     from akin import maps
-    from akin.cli.output import read_settings
 
     started = time.monotonic()
-    found = maps.build(read_settings(), snapshot, sample=sample, seed=seed, say=say, bar=progress_bar)
+    settings = read_settings()
+    found = maps.build(settings, snapshot, sample=sample, seed=seed, say=say, bar=progress_bar)
     if json:
         print_json(as_json(found))
     say(
-        f"map of {found.placed:,} papers, {found.sampled:,} of them laid out, in {time.monotonic() - started:.0f} s; "
-        f"snapshot {found.snapshot}"
+        f"map of {counted(found.placed, 'paper')}, {found.sampled:,} of them laid out, "
+        f"in {time.monotonic() - started:.0f} s; snapshot {found.snapshot}"
     )
+    say_where(settings, "map", "the map")
 
 
 @app.command()
 def info(snapshot: Snapshot = None, json: Json = False) -> None:
     """Describe the map of a snapshot: its papers, its groups, and papers that were placed since it was laid out."""
     from akin import maps
-    from akin.cli.output import read_settings
 
     found = maps.open_of(read_settings(), snapshot).manifest
     if json:
@@ -74,10 +75,9 @@ def info(snapshot: Snapshot = None, json: Json = False) -> None:
         "size": f"{sum(file.bytes for file in found.files.values()) / 1e6:,.1f} MB in {len(found.tiles)} tiles",
         "created": f"{found.created:%Y-%m-%d %H:%M:%S}",
     }
-    for name, value in rows.items():
-        print(f"{name:<10} {value}")
+    print_rows(rows)
     for group in found.groups:
-        print(f"  {group.name} {f'({group.code}) ' if group.code else ''}{group.papers:,}")
+        print(f"  {group.name} {f'({group.code}) ' if group.code not in ('', group.name) else ''}{group.papers:,}")
 
 
 @app.command()
@@ -91,8 +91,6 @@ def export(
 ) -> None:
     """Draw the map as a picture. Needs the extra `plots`."""
     from akin import maps
-    from akin.cli.output import read_settings
-    from akin.snapshots import cli_errors
 
     if file.suffix.lower() not in (".svg", ".png"):
         raise PapersUnusable(f"{file}: name a file that ends in .svg or .png.")
@@ -101,9 +99,9 @@ def export(
         from akin.cli.map_picture import write_picture
     except ImportError as error:
         raise PapersUnusable("a picture needs matplotlib: install akin with its extra `plots`.") from error
-    with cli_errors():
+    with write_errors(file):
         write_picture(file, opened, by_year=colour is Colour.YEAR, most_labels=labels)
-    say(f"{opened.manifest.placed:,} papers drawn in {file}")
+    say(f"{counted(opened.manifest.placed, 'paper')} drawn in {file}")
 
 
 def as_json(found: MapManifest) -> dict[str, Any]:

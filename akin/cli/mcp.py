@@ -45,14 +45,17 @@ def mcp(
     from akin.mcp.asking import Reply, ToolError
     from akin.mcp.server import make_server
 
-    address = (url or read_settings().service_url).rstrip("/")
+    settings = read_settings()
+    address = (url or settings.service_url).rstrip("/")
     if not address.startswith(("http://", "https://")):
         raise typer.BadParameter(f"{address} is no address: write it with http:// or https://", param_hint="--url")
     # Assistants and their logs keep what the tools say.
     shown = re.sub("(?<=://)[^/?#]*@", "", address)
 
     async def serve() -> None:
-        async with httpx.AsyncClient(timeout=_SECONDS, trust_env=False, follow_redirects=True) as client:
+        async with httpx.AsyncClient(
+            timeout=_SECONDS, trust_env=False, follow_redirects=True, headers=settings.api_headers
+        ) as client:
 
             async def ask(path: str, body: Mapping[str, Any] | None = None) -> Reply:
                 try:

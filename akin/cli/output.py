@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     stdout: Console
     stderr: Console
 
+_WIDE = 1_000
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -26,7 +29,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 def _console(name: str) -> Console:
     from rich.console import Console
 
-    return Console(stderr=name == "stderr", highlight=False, soft_wrap=True)
+    stream = getattr(sys, name)
+    # Programs that read a table get its whole lines.
+    width = None if stream is None or stream.isatty() or os.environ.get("COLUMNS") else _WIDE
+    return Console(stderr=name == "stderr", highlight=False, soft_wrap=True, width=width)
 
 
 def __getattr__(name: str) -> Any:
@@ -57,10 +63,19 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table on standard output."""
     from rich.table import Table
 
-    table = Table(*columns, box=None)
+    table = Table(box=None)
+    for place, column in enumerate(columns):
+        table.add_column(column, no_wrap=not place)  # ids are to be copied
     for row in rows:
         table.add_row(*row)
     _console("stdout").print(table)
+
+
+def print_rows(rows: Mapping[str, str]) -> None:
+    """Print names with their values on standard output, a line each."""
+    width = max(map(len, rows)) + 2
+    for name, value in rows.items():
+        print(f"{name:<{width}}{value}")
 
 
 def write_output(to: Path, content: bytes) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from akin.cli.index import progress_bar
-from akin.cli.output import Json, print_json, read_settings, say
+from akin.cli.output import Json, print_json, print_rows, read_settings, say
+from akin.messages import counted
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -52,7 +53,6 @@ def info(snapshot: Snapshot = None, json: Json = False) -> None:
     """Show the references of a snapshot, and where they are from."""
     import msgspec
 
-    from akin.cli.output import print_table
     from akin.references import require_references
 
     manifest, found = require_references(read_settings(), snapshot)
@@ -69,7 +69,7 @@ def info(snapshot: Snapshot = None, json: Json = False) -> None:
         "left out": f"{found.outside:,} to papers outside the corpus, {found.own:,} of a paper to itself, "
         f"{found.repeated:,} repeated, {found.broken:,} lines that could not be read",
     }
-    print_table(("", ""), rows.items())
+    print_rows(rows)
     if manifest.papers != found.at_import or (manifest.change and manifest.change.added):
         say("papers were added or removed since: import again to have the references of new papers")
 
@@ -87,4 +87,4 @@ def export(
     from akin.references import export_pairs
 
     count = export_pairs(read_settings(), snapshot, file)
-    say(f"{count:,} {'pair' if count == 1 else 'pairs'}{'' if str(file) == '-' else f' in {file}'}")
+    say(f"{counted(count, 'pair')}{'' if str(file) == '-' else f' in {file}'}")

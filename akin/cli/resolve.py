@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 2_000  # references of one request
 _MOST_CITED = 1_000
 _LONGEST = 64 << 20  # bytes
+_GZIP = b"\x1f\x8b"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -76,6 +77,8 @@ def _read(file: str) -> list[Reference]:
         data = sys.stdin.buffer.read(_LONGEST + 1) if file == "-" else Path(file).expanduser().read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be read ({error.strerror})") from None
+    if data.startswith(_GZIP):
+        data = _unpacked(file, data)
     if len(data) > _LONGEST:
         raise PapersUnusable(f"{file} is larger than 64 MB: divide it.")
     try:
@@ -85,6 +88,19 @@ def _read(file: str) -> list[Reference]:
     if not references:
         raise PapersUnusable(f"{file} has no references: give BibTeX, RIS, CSL-JSON, or lines of ids, DOIs and titles.")
     return references
+
+
+def _unpacked(file: str, data: bytes) -> bytes:
+    """Return the content of a gzip file, of which a little more than is read at most."""
+    import gzip
+    import io
+    import zlib
+
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as unpacked:
+            return unpacked.read(_LONGEST + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise PapersUnusable(f"{file} is gzip that cannot be unpacked ({error}): fetch or copy it again.") from None
 
 
 def _answers(url: str, references: list[Reference]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from akin.cli.asking import ask
 from akin.cli.cite import export, formats
 from akin.cli.output import Json, print_json, read_settings, say
 from akin.errors import SearchFailed
+from akin.messages import counted
 
 if TYPE_CHECKING:
     from akin.stack_settings import Settings
@@ -312,4 +313,4 @@ def show(answer: dict[str, Any]) -> None:
     stages = ", ".join(
         f"{name.removesuffix('_ms')} {value:.1f}" for name, value in timings.items() if name != "total_ms"
     )
-    say(f"{answer['searched']:,} papers searched in {timings['total_ms']:.1f} ms ({stages}); {answer['mode']}")
+    say(f"{counted(answer['searched'], 'paper')} searched in {timings['total_ms']:.1f} ms ({stages}); {answer['mode']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -11,6 +12,12 @@ from akin.edge.errors import refuse
 _READ = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host")
 # Gradio would read its own one too, which proxies do not know and so pass on from clients.
 _SAID_BY_PROXIES = (b"x-forwarded-", b"forwarded", b"x-gradio-server")
+
+
+def trust_in(trusted: str) -> Callable[[str], bool]:
+    """Return a function that is true for the addresses of proxies, given as `BehindProxy` takes them."""
+    nothing: Any = None
+    return ProxyHeadersMiddleware(nothing, trusted).trusted_hosts.__contains__
 
 
 class BehindProxy:

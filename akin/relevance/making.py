@@ -15,6 +15,7 @@ from akin.papers.reservoir import Reservoir
 from akin.relevance.collection import CORPUS, QUERIES
 from akin.relevance.errors import RelevanceError
 from akin.relevance.kinds import KINDS, Pool, Search
+from akin.relevance.kinds.citations import FEWEST_CITED
 from akin.relevance.kinds.words import same_text
 from akin.relevance.loaders.inside import place_inside, write_distractors
 from akin.relevance.writing import write_folder, write_judgements, write_lines, write_set
@@ -116,7 +117,12 @@ def make_sets(
             made.append(_make(pool, part, folder / name, about, queries, corpus))
             report(f"{name}: {made[-1].queries:,} queries out of {made[-1].candidates:,}")
     if not any(each.queries for each in made):
-        raise RelevanceError(f"no kind of search has {FEWEST} queries in these papers. Give more papers.")
+        pairs = (
+            f", or more pairs of ids: the paper of a query cites {FEWEST_CITED} of them or more"
+            if "citations" in kinds
+            else ""
+        )
+        raise RelevanceError(f"no kind of search has {FEWEST} queries in these papers. Give more papers{pairs}.")
     return made
 
 

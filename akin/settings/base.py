@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "AKIN_"
@@ -94,7 +94,9 @@ class EnvironmentSettings(BaseSettings):
             reason = wrong["msg"].removeprefix("Value error, ").replace("Input should be", "it must be").rstrip(".")
             if where:
                 name = cls.variable(where) if where in cls.model_fields else where
-                reason = f"{name} is {str(wrong['input'])!r}: {reason[:1].lower()}{reason[1:]}"
+                secret = where in cls.model_fields and cls.model_fields[where].annotation is SecretStr
+                shown = "a secret" if secret else repr(str(wrong["input"]))
+                reason = f"{name} is {shown}: {reason[:1].lower()}{reason[1:]}"
             lines.append(f"{reason}.")
         return "\n".join(lines)
 

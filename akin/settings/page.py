@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from akin.settings.places import PageAddress, ServerNames, http_address
+from akin.settings.places import ApiKey, PageAddress, ServerNames, http_address
 
 
-class PageSettings(PageAddress, ServerNames):
+class PageSettings(PageAddress, ApiKey, ServerNames):
     """Settings of the search page."""
 
     service_url: Annotated[str, AfterValidator(http_address)] = Field(

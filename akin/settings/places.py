@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
 from akin.edge import parse_hosts
 from akin.settings.base import EnvironmentSettings, FreePort, Port
@@ -185,6 +185,49 @@ class FeedbackFolder(Folders):
     def feedback_folder(self) -> Path:
         """Return the folder of feedback, also where none is kept at present."""
         return self.data / "feedback" if self.feedback in {"off", "on"} else Path(self.feedback).expanduser()
+
+
+def _keys(value: str) -> str:
+    # A file is named with a slash, so that a misspelt word turns nothing on, and leaves nothing open.
+    if value not in {"off", "on"} and "/" not in value:
+        raise ValueError("must be off, on, or a file with a / in its name, such as ./keys.json")
+    return value
+
+
+class KeysPlace(Folders):
+    """Place of the keys of the API."""
+
+    keys: Annotated[str, AfterValidator(_keys)] = Field(
+        default="off",
+        description="Answer only clients with a key of `akin keys` ([security.md](security.md#keys)): `off`, `on` "
+        "(those in `keys.json` in the data folder), or the file of the keys.",
+    )
+
+    @property
+    def keys_file(self) -> Path:
+        """Return the file of the keys, also where none are asked for at present."""
+        return self.data / "keys.json" if self.keys in {"off", "on"} else Path(self.keys).expanduser()
+
+
+def _api_key(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]{0,200}", value.get_secret_value()):
+        raise ValueError("must be a key as akin keys create prints it, of up to 200 letters, digits and signs")
+    return value
+
+
+class ApiKey(EnvironmentSettings):
+    """Key with which the commands and the page ask the API."""
+
+    api_key: Annotated[SecretStr, AfterValidator(_api_key)] = Field(
+        default=SecretStr(""),
+        description="Key that the page's server and the commands send to an API that asks for one (`AKIN_KEYS`).",
+    )
+
+    @property
+    def api_headers(self) -> dict[str, str]:
+        """Return the headers with the key; none if there is none."""
+        key = self.api_key.get_secret_value()
+        return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 class CollectionFolder(Folders):

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from annotated_types import Ge, Gt, Le
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -14,9 +15,11 @@ from akin.settings.compose import ComposeSettings
 from akin.settings.encoder import EncoderSettings
 from akin.settings.page import PageSettings
 from akin.settings.places import (
+    ApiKey,
     CollectionFolder,
     FeedbackFolder,
     Folders,
+    KeysPlace,
     Logging,
     PageAddress,
     ServerNames,
@@ -29,6 +32,8 @@ from akin.settings.stack import StackSettings
 GROUPS: dict[str, type[EnvironmentSettings]] = {
     "Folders": Folders,
     "Feedback": FeedbackFolder,
+    "Keys of the API": KeysPlace,
+    "Key of a client": ApiKey,
     "Collection of queries": CollectionFolder,
     "Addresses of the API": ServiceAddress,
     "Address of the page": PageAddress,
@@ -98,6 +103,8 @@ def default_text(info: FieldInfo) -> str:
         return ""
     if isinstance(default, bool):
         return str(default).lower()
+    if isinstance(default, SecretStr):
+        return ""
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 

@@ -11,6 +11,7 @@ from akin.edge import parse_origins
 from akin.settings.places import (
     CollectionFolder,
     FeedbackFolder,
+    KeysPlace,
     Logging,
     ServerNames,
     ServiceAddress,
@@ -39,7 +40,7 @@ def _service_address(value: str) -> str:
     return http_address(value) if value else value
 
 
-class ServiceSettings(FeedbackFolder, CollectionFolder, ServiceAddress, ServerNames, TritonAddress, Logging):
+class ServiceSettings(FeedbackFolder, CollectionFolder, KeysPlace, ServiceAddress, ServerNames, TritonAddress, Logging):
     """Settings of the retrieval service."""
 
     cors_origins: Annotated[str, AfterValidator(_origins)] = Field(
@@ -74,7 +75,11 @@ class ServiceSettings(FeedbackFolder, CollectionFolder, ServiceAddress, ServerNa
         description="Seconds between two checks for a new snapshot, for damage, and for the state of Triton.",
     )
     rate_limit: float = Field(
-        default=0, ge=0, le=100_000, description="Requests a second that one client may send on average. 0: no limit."
+        default=0,
+        ge=0,
+        le=100_000,
+        description="Requests a second that one client may send on average; large ones count as several "
+        "([security.md](security.md#limits-of-rate)). 0: no limit.",
     )
     rate_burst: int = Field(default=20, ge=1, le=100_000, description="Requests that such a client may send at once.")
 

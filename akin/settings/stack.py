@@ -8,7 +8,15 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from akin.settings.base import Names
-from akin.settings.places import CollectionFolder, FeedbackFolder, PageAddress, ServiceAddress, TritonAddress
+from akin.settings.places import (
+    ApiKey,
+    CollectionFolder,
+    FeedbackFolder,
+    KeysPlace,
+    PageAddress,
+    ServiceAddress,
+    TritonAddress,
+)
 
 PORTS = (
     "service_port",
@@ -21,7 +29,7 @@ PORTS = (
 """The fields of a stack's ports; no two may be the same."""
 
 
-class StackSettings(FeedbackFolder, CollectionFolder, ServiceAddress, PageAddress, TritonAddress):
+class StackSettings(FeedbackFolder, CollectionFolder, KeysPlace, ApiKey, ServiceAddress, PageAddress, TritonAddress):
     """Settings of the command line and of the local stack."""
 
     triton_home: Path = Field(

@@ -42,6 +42,7 @@ def service_environment(settings: Settings) -> dict[str, str]:
         "AKIN_DATA": str(settings.data),
         "AKIN_MODEL_REPOSITORY": str(settings.repository),
         "AKIN_FEEDBACK": settings.feedback,
+        "AKIN_KEYS": settings.keys,
         "AKIN_COLLECTION": settings.collection,
         "AKIN_SERVICE_HOST": settings.service_host,
         "AKIN_SERVICE_PORT": str(settings.service_port),

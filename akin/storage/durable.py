@@ -8,8 +8,13 @@ import tempfile
 from pathlib import Path
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Give a file new content in one step: write it beside the file, sync it to the disk, rename it.
+
+    Args:
+        path: The file.
+        content: Its new content.
+        mode: Its rights; before it has them, only its user may read it.
 
     Raises:
         OSError: It cannot be written; the file is unchanged, and nothing is left beside it.
@@ -20,7 +25,7 @@ def replace_file(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
+        os.chmod(name, mode)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -47,6 +47,7 @@ class AsyncClient:
         timeout: float = 30.0,
         retries: Retries | int = Retries(),  # noqa: B008 - it is frozen
         headers: Mapping[str, str] | None = None,
+        api_key: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Take the address of the service.
@@ -56,10 +57,11 @@ class AsyncClient:
             timeout: Seconds to wait for an answer; the service, which is told, gives up its work then.
             retries: The most repetitions of a request that may succeed later, or the whole rule.
             headers: Further headers of every request.
+            api_key: Key of a service that asks for one.
             transport: Transport of httpx, for tests or a proxy.
         """
         self._retries = retries if isinstance(retries, Retries) else Retries(retries)
-        self._http = httpx.AsyncClient(**options_of(base_url, timeout, headers), transport=transport)
+        self._http = httpx.AsyncClient(**options_of(base_url, timeout, headers, api_key), transport=transport)
 
     async def __aenter__(self) -> Self:
         return self

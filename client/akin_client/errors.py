@@ -4,6 +4,7 @@ AkinError
 ├── CannotConnect         there was no answer: no connection, or the timeout passed
 └── AnswerError           the service answered with an error, or something else answered
     ├── BadRequest        the request is wrong (4xx)
+    │   ├── NotAllowed    the service asks for a key, or the key does not allow the request (401, 403)
     │   ├── NotFound      there is no such paper, model or address (404)
     │   ├── CursorExpired the corpus was changed since the cursor was made (410)
     │   └── RateLimited   the client sends requests too fast (429)
@@ -55,6 +56,10 @@ class BadRequest(AnswerError):
     """The request is wrong, and repeating it will not help."""
 
 
+class NotAllowed(BadRequest):
+    """The service asks for a key, or the key does not allow the request."""
+
+
 class NotFound(BadRequest):
     """There is no such paper, model or address."""
 
@@ -75,7 +80,7 @@ class Unavailable(ServiceError):
     """The service cannot answer now; a later request may succeed."""
 
 
-_KINDS = {404: NotFound, 410: CursorExpired, 429: RateLimited, 503: Unavailable}
+_KINDS = {401: NotAllowed, 403: NotAllowed, 404: NotFound, 410: CursorExpired, 429: RateLimited, 503: Unavailable}
 
 
 def error_of(response: httpx.Response) -> AnswerError:

@@ -10,8 +10,10 @@ from starlette.responses import Response
 from akin.papers.citation import CitationFormat, write_citations
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.ports import Catalogue
+from retrieval_service.routes.costs import PAPERS, several
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
+from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
 from retrieval_service.search.list_requests import CitationRequest, CitationsRequest
 from retrieval_service.search.parameters import replace_unprintable
@@ -35,6 +37,7 @@ async def citations(request: Request) -> Response:
 
 async def _cite(request: Request, ids: Sequence[str], form: CitationFormat) -> Response:
     state = service_state(request)
+    charge(request.scope, several(len(ids), PAPERS))
 
     async def answer(corpus: OpenCorpus) -> Response:
         text = await Job(state.read_threads, _write, ids, form, corpus.catalogue).result()

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from retrieval_service.errors import InvalidParameter
 from retrieval_service.ports import EmbeddingBatch, EncoderIdentity, InputType, Vectors
+from retrieval_service.routes.costs import several
 from retrieval_service.routes.models import ANY_ENCODER, check_encoder_name
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
@@ -166,7 +167,7 @@ async def embeddings(request: Request) -> Response:
     state = service_state(request)
     deadline = deadline_of(request, state.bulk_seconds)
     wanted = await _EMBEDDINGS.parse_body(request)
-    charge(request.scope, (len(wanted.input) - 1) // FEW_TEXTS)
+    charge(request.scope, several(len(wanted.input), FEW_TEXTS))
 
     async def answer() -> Response:
         encoder = await state.live.encoder_identity()

@@ -17,6 +17,7 @@ from akin.papers.export import ExportFormat, export_parts
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.errors import Unavailable
 from retrieval_service.ports import Catalogue
+from retrieval_service.routes.costs import PAPERS, search_cost, several
 from retrieval_service.routes.entity_tags import NEVER_STORED
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
@@ -28,8 +29,8 @@ from retrieval_service.search.planner import paper_rows
 from retrieval_service.threads import Job
 
 _EXPORT = Parameters(ExportRequest)
-_PART = 100
-"""Papers that are in memory at once, read with one statement; so many count as one request."""
+_PART = PAPERS
+"""Papers that are in memory at once, read with one statement."""
 
 
 async def export(request: Request) -> Response:
@@ -40,7 +41,7 @@ async def export(request: Request) -> Response:
     """
     deadline = deadline_of(request)
     wanted = await _EXPORT.parse_body(request) if request.method == "POST" else _EXPORT.parse_query_string(request)
-    charge(request.scope, (wanted.k - 1) // _PART if not wanted.only_ids else 0)
+    charge(request.scope, several(len(wanted.ids), PAPERS) if wanted.only_ids else search_cost(wanted.search(), PAPERS))
     return _Export(request, wanted, deadline)
 
 

@@ -12,9 +12,11 @@ from starlette.responses import Response
 from retrieval_service.atom import MEDIA_TYPE, Feed
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.errors import Unavailable
+from retrieval_service.routes.costs import search_cost
 from retrieval_service.routes.entity_tags import NEVER_STORED
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
+from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.search import counted_search, lacks_a_half
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
 from retrieval_service.search.request import SearchRequest
@@ -31,6 +33,7 @@ async def feed(request: Request) -> Response:
     wanted = _SEARCH.parse_query_string(request)
     if "k" not in request.query_params:
         wanted = replace(wanted, k=_ENTRIES)
+    charge(request.scope, search_cost(wanted))
     base = str(request.base_url).rstrip("/") + request.app.state.root_path
     query = urlencode(request.query_params.multi_items())
 

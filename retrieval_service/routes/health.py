@@ -31,7 +31,11 @@ async def ready(request: Request) -> Response:
     state = service_state(request)
     corpus = state.live
     reranker = {"status": "ok" if await state.reranking.is_ready() else "missing"}
-    body = {"status": _status(corpus), "components": {**_components(corpus), "reranker": reranker}}
+    components = {**_components(corpus), "reranker": reranker}
+    if (ring := request.app.state.keys) is not None:
+        ring.look()
+        components["keys"] = {"status": "ok" if ring.trouble is None else "unreadable"}
+    body = {"status": _status(corpus), "components": components}
     if corpus.current is None:
         return json_response(body, 503, {"Retry-After": str(NoSnapshot.retry_after)})
     return json_response(body)

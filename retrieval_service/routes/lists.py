@@ -10,8 +10,10 @@ from starlette.responses import Response
 
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.routes.answers import json_response
+from retrieval_service.routes.costs import PAPERS, several
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
+from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
 from retrieval_service.search.answer import CitationCounts, WholePaper
 from retrieval_service.search.filters import rows_by_name
@@ -39,6 +41,7 @@ class PapersAnswer(msgspec.Struct):
 async def papers(request: Request) -> Response:
     """Return several papers by their ids; ids that the corpus lacks are listed."""
     wanted = await _PAPERS.parse_body(request)
+    charge(request.scope, several(len(wanted.ids), PAPERS))
     state = service_state(request)
 
     async def answer(corpus: OpenCorpus) -> Response:
@@ -52,6 +55,7 @@ async def missing(request: Request) -> Response:
     """Find the papers that a list lacks: near to its topics, which take turns, and not in it."""
     deadline = deadline_of(request)
     wanted = await _MISSING.parse_body(request)
+    charge(request.scope, several(len(wanted.ids), PAPERS))
     state = service_state(request)
 
     async def answer(corpus: OpenCorpus) -> Response:

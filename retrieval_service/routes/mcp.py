@@ -22,6 +22,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from akin.mcp.asking import Reply
 from retrieval_service.errors import NotHere, OriginNotAllowed
+from retrieval_service.routes.access import inherited
 from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 from retrieval_service.routes.parameter_parsing import json_body
 from retrieval_service.routes.state import TIMEOUT_HEADER
@@ -125,7 +126,7 @@ class _Routes:
         scope = {
             "type": "http", "http_version": "1.1", "app": outer.app, "method": "GET" if body is None else "POST",
             "path": unquote(path), "raw_path": path.encode(), "root_path": "", "query_string": b"", "headers": headers,
-            **{name: outer.scope.get(name) for name in ("client", "scheme", "server")},
+            **{name: outer.scope.get(name) for name in ("client", "scheme", "server")}, **inherited(outer.scope),
         }  # fmt: skip
         content = b"" if body is None else json.dumps(body).encode()
         parts: list[Message] = []

@@ -24,6 +24,7 @@ from retrieval_service.errors import (
     Overloaded,
     WrongContentType,
 )
+from retrieval_service.routes.access import check_effort
 from retrieval_service.routes.state import service_state
 
 Model = TypeVar("Model")
@@ -116,10 +117,13 @@ class Parameters(Generic[Model]):
 
         Raises:
             InvalidParameter: A name is unknown or given twice, a value is wrong, or there are too many.
+            EffortNotAllowed: The key of the request allows a smaller `search_effort` only.
         """
         if request.scope["query_string"].count(b"&") >= _MOST_FIELDS:
             raise InvalidParameter(f"The address has more than {_MOST_FIELDS} parameters.", {"limit": _MOST_FIELDS})
-        return self.validate(self.query_values(request.query_params.multi_items()))
+        model = self.validate(self.query_values(request.query_params.multi_items()))
+        check_effort(request.scope, model)
+        return model
 
     async def parse_body(self, request: Request) -> Model:
         """Return the model of a request's JSON body.
@@ -132,6 +136,7 @@ class Parameters(Generic[Model]):
             Overloaded: The body may be long, and too many long ones are received at the moment.
             InvalidJson: The body is not JSON, or not an object.
             InvalidParameter: A name is unknown or given twice, or a value is wrong.
+            EffortNotAllowed: The key of the request allows a smaller `search_effort` only.
         """
         if self._longest_body <= _LONGEST_BODY or _declared_length(request) <= _LONGEST_BODY:
             return await self._receive(request)
@@ -152,7 +157,9 @@ class Parameters(Generic[Model]):
     async def _receive(self, request: Request) -> Model:
         body = await json_body(request, self._longest_body)
         # Megabytes of texts take a tenth of a second, in which other requests are to be answered.
-        return await asyncio.to_thread(self._read, body) if len(body) > _LARGE_BODY else self._read(body)
+        model = await asyncio.to_thread(self._read, body) if len(body) > _LARGE_BODY else self._read(body)
+        check_effort(request.scope, model)
+        return model
 
     def _read(self, body: bytes) -> Model:
         try:

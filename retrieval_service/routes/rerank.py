@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from retrieval_service.errors import InvalidParameter, UnknownModel
 from retrieval_service.routes.answers import json_response
+from retrieval_service.routes.costs import several
 from retrieval_service.routes.embeddings import check_texts
 from retrieval_service.routes.models import ANY_RERANKER
 from retrieval_service.routes.openapi import ApiRoute
@@ -152,7 +153,7 @@ async def rerank(request: Request) -> Response:
         )
 
     texts = wanted.documents or wanted.texts
-    charge(request.scope, (len(texts) - 1) // FEW_TEXTS)
+    charge(request.scope, several(len(texts), FEW_TEXTS))
 
     async def answer() -> Response:
         scores = await state.reranking.score_texts(wanted.query, texts)

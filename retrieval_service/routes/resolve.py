@@ -16,8 +16,10 @@ from akin.papers.bibliography.references import Reference, TooManyReferences, re
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.errors import InvalidParameter
 from retrieval_service.routes.answers import json_response
+from retrieval_service.routes.costs import references_cost
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
+from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
 from retrieval_service.search.parameters import Number, replace_unprintable
 from retrieval_service.search.resolving import ResolvedReference
@@ -123,6 +125,7 @@ async def resolve(request: Request) -> Response:
     async def answer(corpus: OpenCorpus) -> Response:
         # A job holds its turn until it has ended, so that texts that are given up are not read beside others.
         form, references = await Job(state.read_threads, _read, wanted).result()
+        charge(request.scope, references_cost(len(references)))
         resolved = await state.engine.resolve(corpus, references)
         found = sum(each.paper is not None for each in resolved)
         return json_response(ResolveAnswer(resolved, found, form, corpus.manifest.id))

@@ -8,9 +8,11 @@ from starlette.responses import Response
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.ports import Corpus, Vectors
 from retrieval_service.routes.answers import json_response
+from retrieval_service.routes.costs import search_cost
 from retrieval_service.routes.entity_tags import NEVER_STORED
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
+from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.state import ServiceState, answer_from_corpus, deadline_of, service_state
 from retrieval_service.search.answer import SearchAnswer
 from retrieval_service.search.request import SearchRequest, SimilarRequest
@@ -35,6 +37,7 @@ async def similar(request: Request) -> Response:
 
 async def _find(request: Request, wanted: SearchRequest, deadline: float) -> Response:
     state = service_state(request)
+    charge(request.scope, search_cost(wanted))
 
     async def answer(corpus: OpenCorpus) -> Response:
         search = counted_search(state, corpus, wanted)

@@ -16,7 +16,9 @@ from starlette.responses import Response
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.errors import ClientGone, InvalidParameter, RetrievalError
 from retrieval_service.ports import Corpus
+from retrieval_service.routes.access import check_effort
 from retrieval_service.routes.answers import json_response
+from retrieval_service.routes.costs import search_cost
 from retrieval_service.routes.error_handlers import describe
 from retrieval_service.routes.openapi import ApiRoute, ErrorDetail
 from retrieval_service.routes.parameter_parsing import Parameters
@@ -99,7 +101,8 @@ async def searches(request: Request) -> Response:
             "send several requests.",
             {"parameter": "searches", "limit": MOST_RESULTS},
         )
-    charge(request.scope, len(wanted) - 1)
+    costs = (search_cost(each) for each in wanted if isinstance(each, SearchRequest))
+    charge(request.scope, len(wanted) - 1 + sum(costs))
     with service_state(request).live.hold() as corpus:
         gone = asyncio.create_task(disconnected(request))
         one = partial(_answer, request, corpus, join_embedding(corpus), asyncio.Semaphore(_AT_ONCE), deadline, gone)
@@ -132,6 +135,7 @@ async def _answer(
     try:
         if isinstance(wanted, RetrievalError):
             raise wanted
+        check_effort(request.scope, wanted)
         asked = wanted
         async with slots:
             return OneAnswer(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from akin.indexing.corpus_map.folder import MapDraft, new_map
 from akin.indexing.corpus_map.groups import group_papers, primary_categories, years_of
 from akin.indexing.corpus_map.labels import make_labels
-from akin.indexing.corpus_map.layout import METHOD, lay_out, require_layout
+from akin.indexing.corpus_map.layout import FEW, METHOD, METHOD_OF_FEW, lay_out, require_layout
 from akin.indexing.corpus_map.neighbours import Neighbourhood
 from akin.indexing.corpus_map.tiles import to_coordinates
 from akin.indexing.options import OnProgress, Progress
@@ -117,7 +117,7 @@ def build_map(
                     placed=int(np.count_nonzero(placed)),
                     sampled=len(sample),
                     seed=options.seed,
-                    method=METHOD,
+                    method=METHOD if len(sample) >= FEW else METHOD_OF_FEW,
                     grouped_by=grouping.by,
                     groups=grouping.groups,
                     first_year=first_year,

@@ -15,13 +15,13 @@ from akin.indexing.corpus_map.neighbours import Neighbourhood, OnStep, Places
 from retrieval_service.errors import SnapshotError
 from retrieval_service.ports import Vectors
 
-METHOD = "t-SNE of 15 nearest neighbours"
+METHOD, METHOD_OF_FEW = "t-SNE of 15 nearest neighbours", "two principal components"
 NEIGHBOURS = 15
 NEEDS_EXTRA = "The layout of a map needs openTSNE: install akin with its extra `map`."
 _EARLY, _LATE = 250, 500
 _STEP = 25
 _START = 1e-4  # spread of the start, as is usual for t-SNE
-_FEW = 50  # papers; below, nearly all are neighbours of each other
+FEW = 50  # papers; below, nearly all are neighbours of each other
 _SMALL = 5_000  # papers; below, interpolation costs more than it saves
 
 
@@ -47,7 +47,7 @@ def lay_out(
     count = len(vectors)
     if not count:
         return np.empty((0, 2), np.float32)
-    if count < _FEW:
+    if count < FEW:
         return _principal(vectors, seed).astype(np.float32)
     if count < _SMALL:
         threads = 1  # waiting for each other takes longer than the work

@@ -11,8 +11,11 @@ _NAMED = re.compile(rb"^%+\s*Encoding:\s*([\w.:-]{2,30})", re.IGNORECASE | re.MU
 def decode_library(data: bytes) -> str:
     r"""Return the text with `\n` as line ends.
 
-    A line that is not UTF-8 has the encoding that JabRef's first line names, otherwise Windows-1252.
+    UTF-16 has a byte order mark. A line that is not UTF-8 has the encoding that JabRef's first line names, otherwise
+    Windows-1252.
     """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        data = data.decode("utf-16", "replace").encode("utf-8", "replace")
     data = data.removeprefix(codecs.BOM_UTF8)
     try:
         text = data.decode()

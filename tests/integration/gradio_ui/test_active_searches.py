@@ -18,12 +18,14 @@ class HangingService(httpx.AsyncBaseTransport):
     """Service stub that never answers a search, and counts the cancelled ones."""
 
     def __init__(self) -> None:
+        self.reader: str | None = None
         self.begun = asyncio.Event()
         self.given_up = asyncio.Event()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.path != "/search":
             return httpx.Response(200, json={"papers": 3, "snapshot": "one", "categories": []})
+        self.reader = request.headers.get("akin-reader")
         self.begun.set()
         try:
             await asyncio.sleep(60)
@@ -39,12 +41,15 @@ async def test_the_search_is_cancelled_when_the_browser_leaves() -> None:
     app = create_server_app(settings, SearchService(settings, hanging), ActiveSearches(seconds_to_return=0.05))
     values = ["some words", "hybrid", [], None, None, True, 10, "", False]
     asked = {"data": values, "fn_index": 0, "session_hash": "reader", "event_data": None, "trigger_id": None}
+    from_afar = httpx.ASGITransport(app, client=("192.0.2.9", 1))
     async with app.router.lifespan_context(app):
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as browser:
+        async with httpx.AsyncClient(transport=from_afar, base_url="http://localhost") as browser:
             (await browser.post("/gradio_api/queue/join", json=asked)).raise_for_status()
         reading = asyncio.ensure_future(asgi(app, "GET", "/gradio_api/queue/data", leaves, query="session_hash=reader"))
         async with asyncio.timeout(5):
             await hanging.begun.wait()
+        # The queue of Gradio works for the reader who asked.
+        assert hanging.reader == "192.0.2.9"
         await asyncio.sleep(0.1)
         assert not hanging.given_up.is_set()
         leaves.set()

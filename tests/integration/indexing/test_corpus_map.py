@@ -93,7 +93,7 @@ def test_papers_outside_the_sample_are_placed_among_it(copied: Corpus) -> None:
 def test_tiny_corpora_have_a_map(count: int, tmp_path: Path) -> None:
     manifest = build(generated_papers(count), HashEncoder(), tmp_path)
     found = build_map(tmp_path, None)
-    assert (found.placed, len(found.tiles)) == (count, 1)
+    assert (found.placed, len(found.tiles), found.method) == (count, 1, "two principal components")
     coordinates = opened(tmp_path, manifest).coordinates
     assert len(np.unique(coordinates, axis=0)) == count
     assert coordinates.max() <= EDGE

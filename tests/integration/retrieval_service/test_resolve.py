@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.integration.generated import Corpus
+from tests.integration.service import client_of
 
 
 def resolved(client: TestClient, **body: Any) -> Any:
@@ -69,6 +70,12 @@ def test_what_is_refused(client: TestClient, body: Any, message: str) -> None:
     answer = client.post("/references/resolve", json=body)
     assert answer.status_code == 400
     assert message in answer.json()["error"]["message"]
+
+
+def test_many_references_count_as_several_requests(corpus: Corpus) -> None:
+    with client_of(corpus.data, corpus.encoder, rate_limit=0.1, rate_burst=4) as client:
+        assert resolved(client, text="\n".join(paper.id for paper in corpus.papers[:201]))["found"] == 201
+        assert [client.get("/corpus").status_code for _ in range(2)] == [200, 429]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ class _Answer:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_ids_are_read_in_the_encodings_that_shells_write(encoding, monkeypatch):
     sent = []
-    monkeypatch.setattr(local_http, "post", lambda url, body, timeout: sent.append(body["ids"]) or _Answer())
+    monkeypatch.setattr(local_http, "post", lambda url, body, timeout, headers: sent.append(body["ids"]) or _Answer())
     run = CliRunner().invoke(app, ["cite", "-"], input="2401.09004\r\nhep-th/9901997\r\n".encode(encoding))
     assert run.exit_code == 0
     assert sent == [["2401.09004", "hep-th/9901997"]]

@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from akin import snapshots
-from akin.cli import index, index_maintenance
+from akin.cli import index, index_maintenance, output
 from akin.errors import PapersUnusable
 from akin.indexing.changes import ChangedPapers
 from akin.indexing.verify import RowCheck
@@ -138,6 +138,30 @@ def test_a_full_disk_is_an_expected_error(data: Path, monkeypatch: pytest.Monkey
     (data / "rejects").write_text("is no folder")
     with pytest.raises(PapersUnusable, match=r"cannot write .*rejects: File exists"):
         snapshots.rejects_path(Settings.read(), "papers.jsonl")
+
+
+def test_a_data_folder_that_cannot_be_written_is_an_expected_error(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    papers = data / "papers.jsonl"
+    papers.write_text('{"id": "1", "title": "Kites", "abstract": "About kites."}\n')
+    (data / "rejects" / "papers.jsonl.jsonl" / "folder").mkdir(parents=True)
+    with pytest.raises(PapersUnusable, match=r"cannot write .*rejects/papers\.jsonl\.jsonl: .*AKIN_DATA moves it"):
+        index.build_index(Settings.read(), str(papers))
+
+
+def test_tables_that_programs_read_have_whole_lines(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "20261127T213223Z-496b5c" + "x" * 100
+    published_manifest(data, name, ENCODER)
+    output._console.cache_clear()
+    try:
+        index.list_snapshots()
+    finally:
+        output._console.cache_clear()
+    assert name in capsys.readouterr().out
+
+
+def test_a_build_ends_with_the_place_to_look(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    index.say_where(Settings.read(), "map", "the map")
+    assert capsys.readouterr().err == "the map is started with: akin up\n"
 
 
 @pytest.mark.parametrize("subset", [None, "physics:hep-th"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,27 @@ def test_references_without_a_text_are_named_by_their_line(
     run("show", str(path))
     printed = capsys.readouterr().err.splitlines()
     assert printed == ["not in this corpus: line 2", f"not in this corpus: {'a' * 119}…"]
+
+
+@pytest.mark.parametrize(
+    "packed", [gzip.compress, lambda data: gzip.compress(data[:2]) + gzip.compress(data[2:]),
+               lambda data: data.decode().encode("utf-16")]
+)  # fmt: skip
+def test_a_list_may_be_gzip_or_utf_16(sent: Any, tmp_path: Path, packed: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "list.txt.gz"
+    path.write_bytes(packed(b"1\n3\n"))
+    run("show", str(path))
+    assert sent == [("/papers", {"ids": ["1", "3"]})]
+
+
+def test_gzip_that_breaks_off_is_refused(sent: Any, tmp_path: Path) -> None:
+    path = tmp_path / "list.txt.gz"
+    path.write_bytes(gzip.compress(b"1\n3\n")[:-4])
+    with pytest.raises(PapersUnusable, match="cannot be unpacked"):
+        run("show", str(path))
+    path.write_bytes(gzip.compress(b" " * (65 << 20)))
+    with pytest.raises(PapersUnusable, match="larger than 64 MB"):
+        run("show", str(path))
 
 
 def test_papers_like_the_known_ones_are_found(sent: Any, file: str, capsys: pytest.CaptureFixture[str]) -> None:

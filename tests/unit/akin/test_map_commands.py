@@ -65,6 +65,12 @@ def test_export_draws_a_picture(data: Path, tmp_path: Path) -> None:
     assert svg.read_bytes() == first
 
 
+def test_a_picture_that_cannot_be_written_names_its_file(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PapersUnusable, match=r"cannot write .*map\.svg: Not a directory\. Name another file"):
+        maps.export(tmp_path / "file" / "map.svg", None, maps.Colour.GROUP, 40)
+
+
 def test_wrong_requests_are_explained(data: Path, tmp_path: Path) -> None:
     with pytest.raises(PapersUnusable, match=r"\.svg or \.png"):
         maps.export(tmp_path / "map.gif", None, maps.Colour.GROUP, 40)

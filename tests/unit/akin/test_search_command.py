@@ -144,7 +144,7 @@ def test_an_export_is_written_to_a_file(
     with pytest.raises(SearchFailed, match="five"):
         run("dust", "--export", "word", "--output", str(file))
     with pytest.raises(SearchFailed, match="cannot be written"):
-        run("dust", "--export", "csv", "--output", str(tmp_path / "no" / "papers.csv"))
+        run("dust", "--export", "csv", "--output", str(file / "papers.csv"))
     assert file.read_bytes() == "é\r\n".encode()
     run("nothing", "--export", "ris")
     assert "no paper matches" in capsys.readouterr().err

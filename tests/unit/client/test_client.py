@@ -216,7 +216,8 @@ def test_what_may_succeed_later_is_repeated(run: Run, failure: Any, pause: float
         (httpx.Response(410, json=BUSY), CursorExpired, "Come back later.", 1),
         (httpx.Response(400, json=BUSY), akin_client.BadRequest, "Come back later.", 1),
         (httpx.Response(500, json=BUSY), akin_client.ServiceError, "Come back later.", 1),
-        (httpx.Response(403, text="no"), akin_client.BadRequest, "is 403, and not one of the service's errors", 1),
+        (httpx.Response(401, json=BUSY), akin_client.NotAllowed, "Come back later.", 1),
+        (httpx.Response(403, text="no"), akin_client.NotAllowed, "is 403, and not one of the service's errors", 1),
         (httpx.Response(502, json=["no"]), akin_client.ServiceError, "is 502, and not one", 4),
         (
             httpx.Response(200, text="<html>log in</html>"),
@@ -357,3 +358,19 @@ def test_both_clients_have_the_same_methods() -> None:
 def test_the_public_names_are_these() -> None:
     assert {"Client", "AsyncClient", "AkinError"} <= set(akin_client.__all__)
     assert all(hasattr(akin_client, name) for name in akin_client.__all__)
+
+
+def test_a_key_is_sent_and_is_in_no_error(run: Run) -> None:
+    asked: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers.get("authorization"))
+        return httpx.Response(200, json={"papers": 3})
+
+    with akin_client.Client("http://akin", api_key="akin_x", transport=httpx.MockTransport(answer)) as client:
+        client.corpus()
+    assert asked == ["Bearer akin_x"]
+    for wrong in ("akin_x\r\nHost: evil", "akin x", "\x00", "schlüssel"):
+        with pytest.raises(ValueError, match="api_key") as caught:
+            akin_client.AsyncClient("http://akin", api_key=wrong)
+        assert wrong not in str(caught.value)

@@ -1,11 +1,14 @@
 """Requests to the service, and the errors that its answers become."""
 
+import asyncio
 import json
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
+from gradio_ui import reader
 from gradio_ui.client import (
     AnswerNotUnderstood,
     NoAnswer,
@@ -163,3 +166,43 @@ async def test_the_reason_for_waiting_is_logged_whenever_it_changes(
         "http://service.test is ready",
     ]
     assert next(answers, "asked no more") == "asked no more"
+
+
+async def test_the_page_sends_its_key_and_the_address_of_the_reader_of_each_request() -> None:
+    seen: list[tuple[str | None, str | None]] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        seen.append((request.headers.get("authorization"), request.headers.get("akin-reader")))
+        return httpx.Response(200, json=ANSWER)
+
+    settings = Settings(service_url="http://service.test", api_key="akin_x")  # type: ignore[arg-type]
+    asked = SearchService(settings, httpx.MockTransport(respond))
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.gather(asked.search(PageState(q="x")), asked.search(PageState(q="y")))
+
+    async def visit(client: tuple[str, int] | None) -> None:
+        await reader.Reader(app)({"type": "http", "client": client}, None, None)
+
+    # Several readers at once: each request is for its own.
+    await asyncio.gather(
+        *(asyncio.create_task(visit(client)) for client in (("192.0.2.1", 1), ("2001:db8::7", 2), None))
+    )
+    assert sorted(seen, key=str) == sorted(
+        [("Bearer akin_x", address) for address in ("192.0.2.1", "2001:db8::7", None) for _ in range(2)], key=str
+    )
+    assert "akin_x" not in repr(settings)
+
+
+@pytest.mark.parametrize("code", ["key_required", "key_not_accepted", "keys_unavailable", "scope_required"])
+async def test_a_page_without_a_key_says_so_and_logs_the_reason(code: str, caplog: pytest.LogCaptureFixture) -> None:
+    failed = await search(refusal(401, code))
+    assert isinstance(failed, ServiceBusy)
+    assert "AKIN_API_KEY" in str(failed)
+    assert f"About {code}." in caplog.text
+
+
+@pytest.mark.parametrize("address", ["1\r\nX: 1", "ä", ""])
+async def test_no_odd_address_becomes_a_header(address: str) -> None:
+    reader.remember(address)
+    assert reader.headers() == {}

@@ -160,6 +160,8 @@ def test_too_few_papers_make_no_set_and_say_so(tmp_path: Path) -> None:
         make_sets(made_papers()[:5], tmp_path / "sets")
     with pytest.raises(RelevanceError, match="no kind of search called 'author'; choose from: question, keywords"):
         make_sets(made_papers(), tmp_path / "sets", kinds=["author"])
+    with pytest.raises(RelevanceError, match="or more pairs of ids: the paper of a query cites 3 of them or more"):
+        make_sets(made_papers(), tmp_path / "sets", kinds=["citations"], citations={"a": frozenset(["b"])})
 
 
 def beir(folder: Path) -> Path:

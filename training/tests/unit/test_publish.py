@@ -1,3 +1,4 @@
+import json
 import os
 import stat
 from pathlib import Path
@@ -145,3 +146,18 @@ def test_a_reranker_has_the_code_of_both_models(repository: Path, project: Path)
     assert (made.folder / "model.py").read_text() == "# reranker's model.py"
     assert (made.folder / "runtime.py").read_text() == "# runtime.py"
     assert not (repository / "text_encoder").exists()
+
+
+def test_a_model_that_is_a_version_is_found_by_its_digest(repository: Path) -> None:
+    assert publish.find_version(repository, "a") is None
+    for number, digest in enumerate("aba", 1):
+        folder = repository / "text_encoder" / str(number)
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(json.dumps({"digest": digest, "version": number}))
+    found = publish.find_version(repository, "a")
+    assert found is not None
+    assert (found["version"], found["promoted"], found["folder"]) == (3, False, str(repository / "text_encoder/3"))
+    assert publish.find_version(repository, "c") is None
+    (repository / "text_encoder/2/manifest.json").write_text("{")
+    with pytest.raises(PublishError, match=r"2/manifest\.json cannot be read"):
+        publish.find_version(repository, "c")

@@ -179,6 +179,15 @@ class EvaluationReport(msgspec.Struct, kw_only=True):
         missing = {name: digest for name, digest in earlier.items() if name not in self.sets}
         return msgspec.structs.replace(self, earlier_sets=missing or msgspec.UNSET)
 
+    def means(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Return the mean of each metric by set and system, without slices: what `dvc metrics` compares."""
+        found: dict[str, dict[str, dict[str, float]]] = {}
+        for each in self.scores:
+            if self.sets[each.set].kind != SLICE:
+                systems = found.setdefault(each.set, {})
+                systems.setdefault(each.system, {})[each.metric] = round(each.mean, 4)
+        return found
+
     def write(self, folder: Path) -> Path:
         """Write `report.json` and return its path.
 

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="only for train: start anew, unless it was killed and configuration, pairs and code have not changed",
     )
     parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="folder of the run")
+    parser.add_argument(
+        "--declared", type=Path, metavar="PATH", help="only for compose: refuse inputs that do not lie there"
+    )
     options = parser.parse_intermixed_args(arguments)
     set_default_paths()
     with contextlib.redirect_stdout(sys.stderr):
@@ -46,7 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.name == COMPOSE:
                 configuration = compose(options.overrides)
                 preflight.check(configuration)
-                run_folder.create_run(options.folder, configuration, digest_inputs(configuration))
+                inputs = digest_inputs(configuration)
+                if options.declared:
+                    require_declared(inputs, options.declared)
+                run_folder.create_run(options.folder, configuration, inputs)
             else:
                 run = run_folder.open_run(options.folder)
                 if options.renew:
@@ -81,6 +87,22 @@ def digest_inputs(configuration: Configuration) -> dict[str, dict[str, str]]:
         except OSError as error:
             raise ConfigurationError(f"{part}: {error.filename} cannot be read: {error.strerror}.") from error
     return {part: named for part, named in found.items() if named}
+
+
+def require_declared(inputs: Mapping[str, Mapping[str, str]], declared: Path) -> None:
+    """Check that all inputs lie in a declared file or folder, whose changes DVC then detects.
+
+    Raises:
+        ConfigurationError: An input lies elsewhere.
+    """
+    for part, named in inputs.items():
+        for text in named:
+            path = Path(text).expanduser().resolve()
+            if not path.is_relative_to(declared.resolve()):
+                raise ConfigurationError(
+                    f"{part}: {text} is no declared input: set `inputs` in training/configs/pipeline.yaml to it, or to "
+                    f"a folder that has all inputs. Now it is {declared}."
+                )
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -6,6 +6,7 @@ Publishing promotes a version only if no version was ever promoted.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from akin.storage.durable import replace_file, sync
 from training.errors import PublishError
@@ -72,6 +74,23 @@ def original_source(repository: Path, base: Mapping[str, str]) -> str | None:
         return str(kept)
     where, _, name = base["source"].partition(" ")
     return name if where in ("hub", "trained") else None
+
+
+def find_version(repository: Path, digest: str, name: str = TEXT_ENCODER) -> dict[str, Any] | None:
+    """Return the manifest of the newest version with a digest, with `promoted` and `folder`; None if there is none.
+
+    Raises:
+        PublishError: A manifest cannot be read.
+    """
+    versions = (path for path in (repository / name).glob("[0-9]*/manifest.json") if path.parent.name.isdigit())
+    for path in sorted(versions, key=lambda path: int(path.parent.name), reverse=True):
+        try:
+            manifest = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise PublishError(f"{path} cannot be read: {error}.") from error
+        if manifest.get("digest") == digest:
+            return {**manifest, "promoted": False, "folder": str(path.parent)}
+    return None
 
 
 def check_writable(repository: Path, name: str = TEXT_ENCODER) -> None:

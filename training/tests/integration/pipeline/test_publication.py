@@ -74,6 +74,16 @@ def test_exactly_the_evaluated_files_are_published(
     assert "trained on the first 32 tokens of a text, although 48 are read" in card
     assert "evaluate: done before" in capfd.readouterr().err
 
+    # The same model is not published twice.
+    shutil.rmtree(run.stage_folder("export"))
+    finish(run)
+    assert not (versions / "2").exists()
+    assert run.read_record()["version"]["number"] == 1
+    metrics = json.loads((run.stage_folder("evaluate") / "metrics.json").read_bytes())
+    assert metrics["held_out_title"]["compressed hybrid"]["MRR@10"] == pytest.approx(
+        published_report.score("held_out_title", "version 1 hybrid", "MRR@10").mean, abs=1e-4
+    )
+
     # With another compression alone, nothing is trained again, and the version that serves is the baseline.
     again = create_run(run.folder, prepared("second", *QUICK, "compress=fp16").configuration)
     finish(again)

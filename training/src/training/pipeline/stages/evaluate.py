@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,12 +20,15 @@ from training.pipeline.stages.prepare import PART_FILES
 PART_FIELDS = "id=id,title=title,abstract=abstract,categories=categories"
 """Mapping with which the run's own files of papers are read."""
 
+METRICS_FILE = "metrics.json"
+"""Means alone, for `dvc metrics`."""
+
 CANDIDATE = "compressed"
 TUNED = "fine-tuned"
 
 
 def run_stage(run: RunFolder) -> None:
-    """Write the report and its plots.
+    """Write the report, its plots and `metrics.json`.
 
     The compressed model is measured as it would be served, by vectors and in hybrid search, beside words alone, the
     base in FP32, the fine-tuned model in FP32 and the version that serves: an encoder that searches worse is noticed
@@ -48,7 +52,7 @@ def run_stage(run: RunFolder) -> None:
     held_out = sorted((prepared / "sets").glob("held_out_*"))
     data = Path(configuration.paths.data)
     with run.write_stage("evaluate") as folder:
-        evaluate_systems(
+        report = evaluate_systems(
             systems,
             [*held_out, *(Path(each).expanduser() for each in settings.sets)],
             folder,
@@ -63,6 +67,7 @@ def run_stage(run: RunFolder) -> None:
             # These sets are made as the pairs are: title and abstract, or a sentence and the rest.
             aimed=[each.name for each in held_out],
         )
+        (folder / METRICS_FILE).write_text(json.dumps(report.means(), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 @contextmanager

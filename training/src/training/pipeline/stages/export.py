@@ -21,6 +21,8 @@ from training.registry.export import publish_next
 def run_stage(run: RunFolder) -> None:
     """Publish the version, and write its report, its manifest and its model card beside the versions.
 
+    A model that is a version already is not published again; its report is replaced.
+
     Raises:
         PublishError: The repository cannot be written. The message names a version that exists without its report.
     """
@@ -29,7 +31,9 @@ def run_stage(run: RunFolder) -> None:
     report = read_report(run.require_stage("evaluate") / REPORT_FILE)
     manifest = {**json.loads((encoder / "manifest.json").read_bytes()), "training": describe_training(run)}
     with run.write_stage("export") as folder:
-        version = publish_next(encoder, repository, manifest, run.require_stage("train") / run.folder.name)
+        version = publish.find_version(repository, manifest["digest"]) or publish_next(
+            encoder, repository, manifest, run.require_stage("train") / run.folder.name
+        )
         beside = repository / publish.TEXT_ENCODER / publish.EVALUATIONS / manifest["digest"]
         name = version_name(version["version"])
         report = report.rename_encoder(CANDIDATE, name)

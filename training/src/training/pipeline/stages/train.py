@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -18,10 +19,12 @@ from training.pipeline.run_folder import DONE_FILE, RunFolder, revision
 from training.pipeline.stages.pairs import PAIRS_FILE
 
 FIGURES_FILE = "figures.json"
+LOSS_FILE = "loss.csv"
+"""Loss and learning rate by step, for `dvc plots`."""
 
 
 def run_stage(run: RunFolder, *, profile: int = 0) -> None:
-    """Write the model into a folder with the run's name, `metrics.jsonl` and `figures.json`.
+    """Write the model into a folder with the run's name, `metrics.jsonl`, `loss.csv` and `figures.json`.
 
     Args:
         run: the run.
@@ -35,10 +38,24 @@ def run_stage(run: RunFolder, *, profile: int = 0) -> None:
     shutil.rmtree(task.folder / "cache", ignore_errors=True)
     with translate_write_errors(task.folder):
         (task.folder / FIGURES_FILE).write_text(json.dumps(figures, indent=2) + "\n")
+        write_loss(task.folder)
         run.mark_done("train")
         # A finished model does not need its checkpoints, and a new training must not find them.
         shutil.rmtree(task.folder / CHECKPOINTS, ignore_errors=True)
     run.record(training=figures)
+
+
+def write_loss(folder: Path) -> None:
+    """Write `loss.csv` from the lines of `metrics.jsonl` that have a loss.
+
+    Raises:
+        OSError: A file cannot be read or written.
+    """
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
+    with (folder / LOSS_FILE).open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, ("step", "loss", "learning_rate"), extrasaction="ignore", lineterminator="\n")
+        table.writeheader()
+        table.writerows(line for line in lines if "loss" in line)
 
 
 def remove_stale_output(run: RunFolder) -> None:
