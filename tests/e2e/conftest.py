@@ -30,8 +30,9 @@ VIOLATIONS = """document.addEventListener("securitypolicyviolation",
     (event) => console.error(`refused by ${event.effectiveDirective}: ${event.blockedURI} ${event.sourceFile}`))"""
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Yield a browser that ends with the module: while its event loop runs, other tests cannot start theirs."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine: install Debian's package `chromium`")
     with sync_playwright() as playwright:
@@ -40,7 +41,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def map_address(sample_stack: RunningStack) -> str:
     """Build the map of the sample papers, and return the address of its page."""
     pytest.importorskip("openTSNE")
