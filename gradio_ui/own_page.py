@@ -18,7 +18,7 @@ from typing import Final
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gradio_ui import katex_files, render
+from gradio_ui import render
 from gradio_ui.pages import files
 from gradio_ui.pages.visit import VISIT, Visit
 
@@ -72,14 +72,11 @@ def _complete(body: bytes, visit: Visit) -> bytes:
 
 
 def _head(visit: Visit) -> str:
-    names = ["words.js", "lists.js", "page.js", "feedback.js", "recent.js", "keys.js"]
-    if katex_files.is_there():
-        names.append("mathematics.js")
     # The address contains the query, which must not be sent to the sites that the results link to.
     return (
         '<meta name="referrer" content="same-origin"><meta name="color-scheme" content="light dark">'
         f'<script type="application/json" id="akin-words">{visit.words.script()}</script>'
-        + "".join(f'<script src="{files.address(name)}"></script>' for name in names)
+        f'<script src="{files.address("search.js")}"></script>'
     )
 
 

@@ -12,11 +12,13 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gradio_ui import katex_files
 from gradio_ui.colours import variables
 
 PATH: Final = "/files/{name}"
 _HERE: Final = Path(__file__).parent
 _KINDS: Final = {".js": "text/javascript", ".css": "text/css"}
+_OF_SEARCH: Final = ("words.js", "lists.js", "page.js", "feedback.js", "recent.js", "keys.js", "mathematics.js")
 _YEAR: Final = "public, max-age=31536000, immutable"
 
 
@@ -30,23 +32,27 @@ class _File:
 
 @cache
 def _files() -> dict[str, _File]:
-    """Return the files by their own names."""
-    return {
-        path.name: _file(path)
+    """Return the files by their own names, and as `search.js` all scripts of the search page.
+
+    Seven answers would have seven times the headers, which is half as much as what is in them.
+    """
+    found = {
+        path.name: path.read_bytes()
         for folder in (_HERE.parent, _HERE)
         for path in sorted(folder.iterdir())
         if path.suffix in _KINDS
     }
+    found["plain.css"] = variables().encode() + found["plain.css"]
+    of_search = [name for name in _OF_SEARCH if name != "mathematics.js" or katex_files.is_there()]
+    found["search.js"] = b"".join(found[name] for name in of_search)
+    return {name: _file(Path(name), content) for name, content in found.items()}
 
 
-def _file(path: Path) -> _File:
-    content = path.read_bytes()
-    if path.name == "plain.css":
-        content = variables().encode() + content
+def _file(name: Path, content: bytes) -> _File:
     digest = hashlib.sha256(content).hexdigest()[:12]
     # Without the time, so that all processes send the same bytes.
     packed = gzip.compress(content, mtime=0)
-    return _File(f"{path.stem}-{digest}{path.suffix}", _KINDS[path.suffix], content, packed)
+    return _File(f"{name.stem}-{digest}{name.suffix}", _KINDS[name.suffix], content, packed)
 
 
 @cache
