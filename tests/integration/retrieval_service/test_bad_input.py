@@ -38,7 +38,7 @@ CASES = [
     ("POST", "/search", {"like": []}, 400, "blank_query"),
     ("POST", "/search", {"like": [""]}, 400, "invalid_parameter"),
     ("POST", "/search", {"like": "9999.99999"}, 404, "unknown_paper"),
-    ("POST", "/search", {"like": ["x"] * 1000}, 400, "invalid_parameter"),
+    ("POST", "/search", {"like": ["x"] * 1001}, 400, "invalid_parameter"),
     ("POST", "/search", {"query": "https://arxiv.org/abs/1706.03762v5"}, 404, "unknown_paper"),
     ("POST", "/search", {}, 400, "blank_query"),
     ("POST", "/search", b"{not json", 400, "invalid_json"),
