@@ -57,6 +57,7 @@ class Corpus:
     stored: Vectors
     queries: dict[str, Vectors]
     covered: RowSet | None = None
+    references: None = None
 
     async def embed(self, text: str, role: TextRole = "query") -> tuple[EmbeddingBatch, EncoderIdentity]:
         vector = self.queries[text].reshape(1, -1)
