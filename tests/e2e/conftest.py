@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -47,7 +48,7 @@ def map_address(sample_stack: RunningStack) -> str:
     pytest.importorskip("openTSNE")
     done = sample_stack.akin("map", "build")
     assert done.returncode == 0, done.stderr
-    assert "map of 314 papers" in done.stderr
+    assert re.search(r"map of [0-9,]+ papers", done.stderr)
     return f"{sample_stack.settings.ui_url}/map"
 
 
