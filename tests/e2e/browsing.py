@@ -22,7 +22,7 @@ def answered(page: Page) -> None:
 def visit(page: Page, stack: RunningStack) -> None:
     """Open the page and wait for the size of the corpus, which it shows when its scripts have started."""
     page.goto(stack.settings.ui_url)
-    expect(page.get_by_text(re.compile(r"[0-9,]+ papers"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"[0-9,]+ papers")).first).to_be_visible()
 
 
 def search(page: Page, text: str) -> None:

@@ -290,7 +290,7 @@ def test_the_language_of_the_address_stays_on_the_way(page: Page, sample_stack: 
     expect(page.get_by_role("button", name="Suchen")).to_be_visible()
     expect(page.get_by_text("Neueste Arbeiten")).to_be_visible()
     search(page, "question answering")
-    expect(page.get_by_text(re.compile("aus [0-9.]+ Arbeiten"))).to_be_visible()
+    expect(page.get_by_text(re.compile("aus [0-9.]+ Arbeiten")).first).to_be_visible()
     assert "lang=de" in page.url
     page.locator("a.akin-similar").first.click()
     page.wait_for_url(re.compile(r"like=.*lang=de"))
