@@ -54,8 +54,9 @@ class SearchPage:
             varied=before.varied,
             mode=mode,
             categories=categories,
-            from_year=from_year,
-            to_year=to_year,
+            # Until the page is restored, Gradio's boxes without a number send 0.
+            from_year=from_year or None,
+            to_year=to_year or None,
             withdrawn=WITHDRAWN[0 if withdrawn or withdrawn is None else 1],
             deep=bool(deep),
             k=results,
