@@ -279,9 +279,6 @@ class Catalogue(Protocol):
     def texts(self, rows: Sequence[int]) -> list[tuple[str, str]]:
         """Return title and abstract of some rows, in the order of the rows; it takes a fraction of the time."""
 
-    def categories_of(self, rows: Sequence[int]) -> list[tuple[str, ...]]:
-        """Return the categories of some rows, in the order of the rows, the primary one first."""
-
     def count_categories_of(self, rows: Rows) -> dict[str, int]:
         """Return the number of papers in each category, of some rows."""
 

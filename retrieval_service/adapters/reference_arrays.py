@@ -11,7 +11,6 @@ All numbers are little-endian. Reading a list touches a few pages of the files, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,7 @@ class ReferenceArrays:
 
     def counts(self, row: int) -> tuple[int, int, int]:
         """Return the citations of a row, those within the corpus, and the papers of the corpus that it cites."""
-        return int(self.totals[row]), len(self.cited_by(row)), len(self.cites(row))
+        return int(self.totals[row]), len(_span(self._cited_by[0], row)), len(_span(self._cites[0], row))
 
     def pairs(self, first: int, end: int) -> tuple[Rows, Rows]:
         """Return the pairs whose citing row is from `first` to before `end`: citing and cited rows."""
@@ -95,11 +94,11 @@ class ReferenceArrays:
             raise SnapshotInvalid(path, f"cannot be read ({error.strerror})") from error
 
 
-def united(lists: Sequence[Rows]) -> Rows:
-    """Return the rows of several lists, each once, ascending."""
-    return np.unique(np.concatenate([*lists, np.empty(0, np.int64)]))
-
-
 def _part(lists: tuple[NDArray[np.uint64], NDArray[np.uint32]], row: int) -> Rows:
     ends, rows = lists
-    return np.asarray(rows[int(ends[row - 1]) if row else 0 : int(ends[row])], np.int64)
+    span = _span(ends, row)
+    return np.asarray(rows[span.start : span.stop], np.int64)
+
+
+def _span(ends: NDArray[np.uint64], row: int) -> range:
+    return range(int(ends[row - 1]) if row else 0, int(ends[row]))

@@ -106,15 +106,6 @@ class SqliteCatalogue:
         texts = {row: (title, abstract) for row, title, abstract in found}
         return [texts[row] for row in rows]
 
-    def categories_of(self, rows: Sequence[int]) -> list[tuple[str, ...]]:
-        """Return the categories of some rows, in the order of the rows, the primary one first."""
-        found: dict[int, str] = {}
-        for at in range(0, len(rows), _MOST_PARAMETERS):
-            some = list(map(int, rows[at : at + _MOST_PARAMETERS]))
-            marks = ",".join("?" * len(some))
-            found.update(self._db.execute(f"SELECT row, categories FROM paper WHERE row IN ({marks})", some))
-        return [_codes(found[row]) for row in rows]
-
     def count_categories_of(self, rows: Rows) -> dict[str, int]:
         """Return the number of papers in each category, of some rows."""
         ends, codes = self._categories_of_rows

@@ -12,7 +12,6 @@ from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from akin.papers.text import display_text
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.errors import NoReferences
 from retrieval_service.ports import Rows
@@ -97,7 +96,7 @@ def _answer(corpus: OpenCorpus, paper_id: str, wanted: ListRequest, cited: bool)
     assert isinstance(counts, CitationCounts), "the references are there"
     (paper,) = catalogue.papers([row])
     return LinkedPapers(
-        paper=NamedPaper(paper.id, display_text(paper.title)),
+        paper=NamedPaper.named(paper),
         citations=counts,
         results=[
             PaperAnswer.of(each, citations=CitationCounts.of(known, at))

@@ -23,6 +23,7 @@ from retrieval_service.routes.rate_limit import charge
 from retrieval_service.routes.state import answer_from_corpus, deadline_of, service_state
 from retrieval_service.search.parameters import Number, replace_unprintable
 from retrieval_service.search.resolving import ResolvedReference
+from retrieval_service.search.resolving import resolve as resolve_references
 from retrieval_service.threads import Job
 
 MOST_REFERENCES = 2_000
@@ -126,7 +127,7 @@ async def resolve(request: Request) -> Response:
         # A job holds its turn until it has ended, so that texts that are given up are not read beside others.
         form, references = await Job(state.read_threads, _read, wanted).result()
         charge(request.scope, references_cost(len(references)))
-        resolved = await state.engine.resolve(corpus, references)
+        resolved = await resolve_references(state.engine.executor, corpus, references)
         found = sum(each.paper is not None for each in resolved)
         return json_response(ResolveAnswer(resolved, found, form, corpus.manifest.id))
 

@@ -183,6 +183,11 @@ class NamedPaper(msgspec.Struct):
     id: str
     title: str
 
+    @classmethod
+    def named(cls, paper: Paper) -> NamedPaper:
+        """Return a paper by its id and title."""
+        return NamedPaper(paper.id, display_text(paper.title))
+
 
 class QueryAnswer(msgspec.Struct, kw_only=True):
     """Query as it was understood; `truncated` if the encoder read only its beginning.

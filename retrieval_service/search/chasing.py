@@ -36,7 +36,8 @@ def chase(
     """
     seeds = ranking[:SEEDS]
     weights = 1.0 / np.log2(np.arange(len(seeds)) + 2.0)
-    linked = [np.union1d(references.cites(row), references.cited_by(row)) for row in seeds.tolist()]
+    lists = [(references.cites(row), references.cited_by(row)) for row in seeds.tolist()]
+    linked = [np.union1d(cites, cited_by) for cites, cited_by in lists]
     if not linked:
         return []
     rows, places = np.unique(np.concatenate(linked), return_inverse=True)
@@ -49,11 +50,10 @@ def chase(
     order = np.lexsort((rows, -references.totals[rows].astype(np.int64), -scores))[:MOST]
     best = catalogue.papers(seeds.tolist())
     ids, titles = [paper.id for paper in best], [display_text(paper.title) for paper in best]
-    cites, cited_by = (
-        [set(of_row(row).tolist()) for row in seeds.tolist()] for of_row in (references.cites, references.cited_by)
-    )
-    found = []
     chosen = rows[order].tolist()
+    # A paper may be cited by thousands, of which few are chosen.
+    cites, cited_by = ([set(np.intersect1d(some, chosen).tolist()) for some in way] for way in zip(*lists, strict=True))
+    found = []
     for paper, row, score in zip(catalogue.papers(chosen), chosen, scores[order].tolist(), strict=True):
         citing = [place for place, those in enumerate(cites) if row in those]
         cited = [place for place, those in enumerate(cited_by) if row in those]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +13,6 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 
 from akin.papers import Paper
-from akin.papers.bibliography.references import Reference
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import Unavailable
 from retrieval_service.ports import DEPTHS, Corpus, Hits, Rows, RowSet, Vectors
@@ -45,7 +44,6 @@ from retrieval_service.search.query_answer import query_answer
 from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.request import Mode, SearchRequest
 from retrieval_service.search.reranking import NO_RERANKING, Reranking
-from retrieval_service.search.resolving import ResolvedReference, resolve
 from retrieval_service.search.suggestions import suggestions
 from retrieval_service.search.text_match import TEXT_WEIGHT, rank_by_texts
 from retrieval_service.settings import Settings
@@ -104,10 +102,6 @@ class SearchEngine:
     def executor(self) -> Executor:
         """The threads that search the indexes."""
         return self._executor
-
-    async def resolve(self, corpus: Corpus, references: Sequence[Reference]) -> list[ResolvedReference]:
-        """Return the papers that references mean, in their order."""
-        return await resolve(self._executor, corpus, references)
 
 
 def make_engine(

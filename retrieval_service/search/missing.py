@@ -112,7 +112,7 @@ def _make_plan(corpus: Corpus, request: MissingRequest) -> _Plan:
     found = rows_by_name([*request.ids, *request.unlike], catalogue)
     if all(found[name] is None for name in request.ids):
         paper_rows(request.ids, catalogue)
-    unlike = {row for name in request.unlike if (row := found[name]) is not None}
+    unlike = sorted({row for name in request.unlike if (row := found[name]) is not None})
     # In order of rows, so that the same papers in another order have the same topics.
     listed = sorted({row for name in request.ids if (row := found[name]) is not None})
     wanted = SearchRequest(
@@ -125,8 +125,8 @@ def _make_plan(corpus: Corpus, request: MissingRequest) -> _Plan:
     admitted = make_filter(wanted, ParsedQuery(""), catalogue)
     return _Plan(
         listed,
-        sorted(unlike),
-        catalogue.papers([*listed, *sorted(unlike)]),
+        unlike,
+        catalogue.papers([*listed, *unlike]),
         [name for name, row in found.items() if row is None],
         None if admitted is None else filter_rows(admitted, catalogue, corpus.lexical),
     )
@@ -169,7 +169,10 @@ def _find(corpus: Corpus, request: MissingRequest, plan: _Plan, made: dict[int, 
             )
         ],
         topics=[
-            Topic(len(places), [_name(plan.named[at]) for at in places[_best(listed[places] @ centre)].tolist()])
+            Topic(
+                len(places),
+                [NamedPaper.named(plan.named[at]) for at in places[_best(listed[places] @ centre)].tolist()],
+            )
             for places, centre in zip(topics, centres, strict=True)
         ],
         papers=len(plan.listed),
@@ -229,7 +232,3 @@ def _near(cosines: Vectors, named: Sequence[Paper]) -> list[NearPaper]:
         NearPaper(id=(paper := named[at]).id, title=display_text(paper.title), similarity=round(float(cosines[at]), 6))
         for at in _best(cosines).tolist()
     ]
-
-
-def _name(paper: Paper) -> NamedPaper:
-    return NamedPaper(paper.id, display_text(paper.title))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from akin.papers.text import display_text
 from retrieval_service.search.answer import NamedPaper, QueryAnswer
 from retrieval_service.search.planner import SearchPlan
 
@@ -16,9 +15,7 @@ def query_answer(text: str | None, plan: SearchPlan, tokens: int | None, truncat
         tokens: Its length as the encoder counted it; None if the encoder was not used.
         truncated: True if the encoder read only its beginning.
     """
-    like, unlike = (
-        [NamedPaper(paper.id, display_text(paper.title)) for paper in side] for side in (plan.like, plan.unlike)
-    )
+    like, unlike = ([NamedPaper.named(paper) for paper in side] for side in (plan.like, plan.unlike))
     return QueryAnswer(
         text=None if like else text,
         like=like,

@@ -10,7 +10,6 @@ from msgspec import UNSET, UnsetType
 
 from akin.papers import Paper, bare_doi
 from akin.papers.bibliography.references import Reference
-from akin.papers.text import display_text
 from retrieval_service.deadline import check_deadline
 from retrieval_service.ports import Catalogue, Corpus
 from retrieval_service.search.answer import NamedPaper
@@ -150,19 +149,14 @@ def _answer(
     confidence: float | None = None,
     candidates: Sequence[Paper] = (),
 ) -> ResolvedReference:
-    several = dict.fromkeys(candidate.id for candidate in candidates)
-    titles = {candidate.id: candidate.title for candidate in candidates}
+    distinct = {candidate.id: candidate for candidate in candidates}
     return ResolvedReference(
         reference=reference.text,
         line=reference.line or UNSET,
         key=reference.key or UNSET,
-        paper=_named(paper.id, paper.title) if paper else None,
+        paper=NamedPaper.named(paper) if paper else None,
         how=how,
         confidence=confidence,
-        candidates=[_named(each, titles[each]) for each in list(several)[:_CANDIDATES]],
+        candidates=[NamedPaper.named(each) for each in list(distinct.values())[:_CANDIDATES]],
         problem=reference.problem,
     )
-
-
-def _named(paper_id: str, title: str) -> NamedPaper:
-    return NamedPaper(paper_id, display_text(title))
