@@ -78,7 +78,7 @@ def title_link(paper: FoundPaper, state: PageState) -> str:
     title = marked(paper.title, paper.highlights.title if paper.highlights else ())
     link = web_link(paper.links.get("abs"))
     if link:
-        return _external_link(link, title)
+        return external_link(link, title)
     return f'<a href="{escape(own_page(paper.id, state))}">{title}</a>'
 
 
@@ -108,7 +108,8 @@ def _why(paper: FoundPaper, text: Words) -> str:
     return f'<p class="akin-why">{written_html(why, text)}</p>' if why else ""
 
 
-def _external_link(link: str, inner: str) -> str:
+def external_link(link: str, inner: str) -> str:
+    """Return a link to another site, which opens beside the page and is not told of it."""
     return f'<a href="{escape(link)}" target="_blank" rel="noopener noreferrer">{inner}</a>'
 
 
@@ -123,13 +124,19 @@ def _authors(paper: FoundPaper, state: PageState, text: Words) -> str:
     return f'<p class="akin-authors">{shown}</p>'
 
 
+def author_query(name: str) -> str:
+    """Return the query for the papers of an author; empty for a name without letters."""
+    # The query has no sign for a quotation mark within a phrase.
+    plain = name.replace('"', "").strip()
+    return f'au:"{plain}"' if any(map(str.isalpha, plain)) else ""
+
+
 def _author(name: str, state: PageState) -> str:
     """Return a name as a link to the papers of this author."""
-    # The query has no sign for a quotation mark within a phrase.
-    query = name.replace('"', "").strip()
-    if not any(map(str.isalpha, query)):
+    query = author_query(name)
+    if not query:
         return escape(name)
-    address = escape(state.fresh(f'au:"{query}"').address())
+    address = escape(state.fresh(query).address())
     return f'<a class="akin-author" data-akin-go href="{address}">{escape(name)}</a>'
 
 
@@ -197,6 +204,12 @@ def _internal_link(state: PageState, label: str) -> str:
     return f'<a class="akin-similar" data-akin-go href="{escape(state.address())}">{escape(label)}</a>'
 
 
+def list_button(paper_id: str, text: Words) -> str:
+    """Return the button that puts a paper on the reader's list; `lists.js` presses it."""
+    added = escape(text("script.list.add"))
+    return f'<button type="button" data-akin-list="{escape(paper_id)}" aria-pressed="false">{added}</button>'
+
+
 def _actions(paper: FoundPaper, state: PageState, text: Words, marks: str) -> str:
     whole = f'<details class="akin-more"><summary>{escape(text("card.whole"))}</summary></details>'
     items = [whole] if len(paper.abstract) > _LONG_ABSTRACT else []
@@ -204,13 +217,12 @@ def _actions(paper: FoundPaper, state: PageState, text: Words, marks: str) -> st
     page = text("card.page")
     for name, label in (("abs", "arXiv" if paper.arxiv_id else page), ("pdf", "PDF"), ("doi", "DOI"), ("url", page)):
         if link := web_link(paper.links.get(name)):
-            items.append(_external_link(link, escape(label)))
+            items.append(external_link(link, escape(label)))
     items.append(_internal_link(state.similar_to(paper.id), text("card.similar")))
     if state.like:
         items.append(_internal_link(state.also_like(paper.id), text("card.like_too")))
         items.append(_internal_link(state.not_like(paper.id), text("card.not_like")))
-    added = escape(text("script.list.add"))
-    items.append(f'<button type="button" data-akin-list="{escape(paper.id)}" aria-pressed="false">{added}</button>')
+    items.append(list_button(paper.id, text))
     items.append(
         f'<details class="akin-cite" data-akin-cite="{escape(paper.id)}"><summary>{escape(text("card.cite"))}</summary>'
         f'<div class="akin-bibtex"><div class="akin-formats">{_FORMATS}'

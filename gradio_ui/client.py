@@ -255,6 +255,14 @@ class SearchService:
         """
         await self._request("POST", "/feedback", said)
 
+    async def read(self, path: str, shape: type[_Shape]) -> _Shape:
+        """Return the service's answer to a GET, in a form.
+
+        Raises:
+            RequestFailed: There is no usable answer; the subclass names the kind of failure.
+        """
+        return await self._send_request("GET", path, shape)
+
     async def ask(self, path: str, shape: type[_Shape], body: dict[str, object]) -> _Shape:
         """Return the service's answer to a POST of JSON, in a form.
 

@@ -131,10 +131,7 @@
   document.addEventListener("click", (event) => {
     const copy = event.target.closest("[data-akin-copy]");
     if (copy) {
-      navigator.clipboard?.writeText(copy.closest("[data-akin-cite]").querySelector("pre").textContent).then(
-        () => { copy.textContent = akinText("copied"); },
-        () => { copy.textContent = akinText("select_and_copy"); },
-      );
+      window.akinCopy(copy, copy.closest("[data-akin-cite]").querySelector("pre").textContent);
       return;
     }
     const filters = event.target.closest("[data-akin-filters]");

@@ -50,6 +50,11 @@ def document(
     )
 
 
+def language_field(visit: Visit) -> str:
+    """Return the field with which a form keeps the language that the address asks for; empty if it asks for none."""
+    return f'<input type="hidden" name="lang" value="{visit.language}">' if visit.asked else ""
+
+
 def navigation(visit: Visit, here: str = "") -> str:
     """Return the links to the pages that readers look for, and to this page in the other languages.
 

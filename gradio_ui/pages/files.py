@@ -19,7 +19,7 @@ PATH: Final = "/files/{name}"
 _HERE: Final = Path(__file__).parent
 _KINDS: Final = {".js": "text/javascript", ".css": "text/css"}
 _OF_SEARCH: Final = ("words.js", "lists.js", "page.js", "feedback.js", "recent.js", "keys.js", "mathematics.js")
-_YEAR: Final = "public, max-age=31536000, immutable"
+YEAR: Final = "public, max-age=31536000, immutable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ async def serve(request: Request) -> Response:
     file = _served().get(request.path_params["name"])
     if file is None:
         return Response(status_code=404)
-    headers = {"Cache-Control": _YEAR, "Vary": "Accept-Encoding"}
+    headers = {"Cache-Control": YEAR, "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         return Response(file.packed, headers={**headers, "Content-Encoding": "gzip"}, media_type=file.kind)
     return Response(file.content, headers=headers, media_type=file.kind)

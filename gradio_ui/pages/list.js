@@ -5,7 +5,6 @@
   const MOST_ASKED = 1000; // papers of one question
   const SHOWN = 100; // papers that are shown at once
   const LONGEST_ADDRESS = 8000; // characters that mail programs and chats leave whole
-  const LONGEST_TEXT = 1_000_000; // characters of an import
   const MOST_FOLLOWED = 150; // papers in the address of a feed
 
   const part = (name) => document.getElementById(`akin-list-${name}`);
@@ -231,7 +230,8 @@
   }
 
   async function exportAs(format) {
-    const { ids } = await (async () => { await lookUp(); return { ids: list().papers.map((paper) => known.get(paper.id)?.id).filter(Boolean) }; })();
+    await lookUp();
+    const ids = list().papers.map((paper) => known.get(paper.id)?.id).filter(Boolean);
     if (!ids.length) throw new Error(text(list().papers.length ? "list.none_known" : "list.empty"));
     const files = [];
     for (let at = 0; at < ids.length; at += MOST_ASKED) files.push(await ask("export", { ids: ids.slice(at, at + MOST_ASKED), format }, true));
@@ -311,6 +311,6 @@
   });
   document.addEventListener("akin-lists", () => { if (!shared) showAndLookUp(); });
   window.addEventListener("hashchange", openAddress);
-  window.akinListPage = { ask, make, LONGEST_TEXT };
+  window.akinListPage = { ask, make, part };
   openAddress();
 })();

@@ -1,10 +1,10 @@
 /* Import into a reading list: a text or a file, read in the browser, looked up, and shown before anything is added. */
 (() => {
-  const { ask, make, LONGEST_TEXT } = window.akinListPage;
+  const { ask, make, part } = window.akinListPage;
   const lists = window.akinLists;
   const text = window.akinText;
   const LARGEST = 4 << 20; // bytes of a file
-  const part = (name) => document.getElementById(`akin-list-${name}`);
+  const LONGEST_TEXT = 1_000_000; // characters of an import
 
   /* Return the text of a file: UTF-8, UTF-16 with a mark, or else Latin 1 as older programs write it. */
   function decoded(bytes) {

@@ -189,7 +189,7 @@
   }
 
   window.akinLists = {
-    MOST_PAPERS, MOST_LISTS, base, load, change, current, currentOf, newId, add, removeWithUndo, say, show,
+    MOST_PAPERS, MOST_LISTS, load, change, current, currentOf, newId, add, removeWithUndo, say, show,
     get trouble() { return trouble; },
   };
 

@@ -14,12 +14,12 @@ from starlette.responses import JSONResponse, Response
 
 from gradio_ui.answers import Answer, FoundPaper, ListedPapers, Missing, NearPaper, Resolved
 from gradio_ui.card import web_link
+from gradio_ui.citations import EXPORTS
 from gradio_ui.pages.export import passed_on
 from gradio_ui.pages.site import Site
 from gradio_ui.pages.visit import Visit
 from gradio_ui.words import Words
 
-FORMATS: Final = {"bibtex": "BibTeX", "ris": "RIS", "csl-json": "CSL-JSON", "csv": "CSV", "jsonl": "JSON lines"}
 MOST_ASKED: Final = 1000
 """Papers that one question may name; the service's own limit."""
 LONGEST_BODY: Final = 640 * 1024
@@ -162,7 +162,7 @@ def _body(visit: Visit) -> str:
         return f'<button type="button" id="akin-list-{name}">{text(name)}</button>'
 
     files = "".join(
-        f'<button type="button" data-akin-export="{form}">{escape(name)}</button>' for form, name in FORMATS.items()
+        f'<button type="button" data-akin-export="{form}">{escape(name)}</button>' for form, name in EXPORTS.items()
     )
     orders = "".join(
         f'<option value="{order}">{text(f"sort_{order}")}</option>' for order in ("added", "date", "title")

@@ -334,7 +334,7 @@
     } else return;
     event.preventDefault();
     byKeys = true;
-    if (event.key !== "Enter") tell({ x: clamp(view.x, 0, 1), y: clamp(view.y, 0, 1), centre: true });
+    if (event.key !== "Enter") tell({ x: clamp(view.x, 0, 1), y: clamp(view.y, 0, 1) });
   });
 
   choice.addEventListener("change", () => {

@@ -9,16 +9,18 @@ from html import escape
 from typing import Final
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gradio_ui.answers import FoundPaper
-from gradio_ui.client import AnswerNotUnderstood, RequestFailed, RequestRefused, SearchService
+from gradio_ui.client import RequestFailed, RequestRefused, SearchService
+from gradio_ui.pages import files
+from gradio_ui.pages.document import language_field
 from gradio_ui.pages.site import Site
 from gradio_ui.pages.visit import Visit
 from gradio_ui.state import PageState, read_address
-from gradio_ui.words import note, written_html
+from gradio_ui.words import written_html
 
 LINKED_LEVEL: Final = 1
 """Labels of these levels of zoom are in the list of regions; the finer ones are on the canvas only."""
@@ -26,7 +28,6 @@ _MOST_REGIONS: Final = 80
 _MOST_SHOWN: Final = 50
 _TILE: Final = re.compile(r"[0-9a-f]{8,64}/\d{1,2}/\d{1,6}/\d{1,6}", re.ASCII)
 _PLACE: Final = re.compile(r"[01](\.\d{1,9})?", re.ASCII)
-_IMMUTABLE: Final = "public, max-age=31536000, immutable"
 _COLOURS: Final = 9
 _AGES: Final = 8
 
@@ -85,9 +86,7 @@ async def show(request: Request, site: Site) -> Response:
     visit = site.visit(request)
     text = visit.words
     try:
-        about = MapInfo.model_validate_json(await site.service.map_part("/map"))
-    except ValidationError as error:
-        raise AnswerNotUnderstood(note("service.other")) from error
+        about = await site.service.read("/map", MapInfo)
     except RequestRefused as error:
         if error.code != "no_map":
             raise
@@ -98,7 +97,7 @@ async def show(request: Request, site: Site) -> Response:
     problem = ""
     if state.has_query:
         try:
-            found = (await site.service.search(state)).results[:_MOST_SHOWN]
+            found = (await site.service.similar(state)).results[:_MOST_SHOWN]
             points = await places_of(site.service, [paper.id for paper in found])
         except RequestFailed as error:
             problem = written_html(error.said, text)
@@ -117,7 +116,7 @@ async def tile(request: Request, site: Site) -> Response:
     if not _TILE.fullmatch(name):
         return site.not_found(request.scope)
     content = await site.service.map_part(f"/map/tiles/{name}")
-    return Response(content, headers={"Cache-Control": _IMMUTABLE}, media_type="application/octet-stream")
+    return Response(content, headers={"Cache-Control": files.YEAR}, media_type="application/octet-stream")
 
 
 async def near(request: Request, site: Site) -> Response:
@@ -136,11 +135,7 @@ async def places_of(service: SearchService, ids: Sequence[str]) -> tuple[Point, 
     """Return the places of papers; none for no papers."""
     if not ids:
         return ()
-    answer = await service.map_part(f"/map/points?{urlencode({'ids': ','.join(ids)})}")
-    try:
-        return Points.model_validate_json(answer).points
-    except ValidationError as error:
-        raise AnswerNotUnderstood(note("service.other")) from error
+    return (await service.read(f"/map/points?{urlencode({'ids': ','.join(ids)})}", Points)).points
 
 
 def content(
@@ -183,7 +178,7 @@ def content(
 
 def _form(visit: Visit, state: PageState) -> str:
     text = visit.words
-    language = f'<input type="hidden" name="lang" value="{visit.language}">' if visit.asked else ""
+    language = language_field(visit)
     return (
         f'<form class="akin-map-form" role="search" action="{escape(visit.root)}/map">{language}'
         f'<label class="akin-hidden" for="akin-map-query">{escape(text("map.query"))}</label>'

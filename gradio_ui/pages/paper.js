@@ -4,11 +4,7 @@
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-akin-copy]");
-    if (!button) return;
-    navigator.clipboard.writeText(button.parentElement.querySelector("pre").textContent).then(
-      () => { button.textContent = window.akinText("copied"); },
-      () => { button.textContent = window.akinText("select_and_copy"); },
-    );
+    if (button) window.akinCopy(button, button.parentElement.querySelector("pre").textContent);
   });
 
   function near(event) {

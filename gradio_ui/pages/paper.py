@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import date
 from html import escape
 from typing import Final
 
@@ -13,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gradio_ui.answers import LinkedPapers, WholePaper
-from gradio_ui.card import tex_class, web_link
+from gradio_ui.card import author_query, date_of, external_link, list_button, tex_class, web_link
 from gradio_ui.citations import FORMATS
 from gradio_ui.client import RequestFailed, RequestRefused
 from gradio_ui.pages.paper_map import neighbourhood
@@ -80,11 +79,9 @@ async def linked(request: Request, site: Site, paper: WholePaper) -> str:
     visit = site.visit(request)
     try:
         both = await asyncio.gather(*(site.service.linked(paper.id, kind) for kind in _LINKED))
-    except RequestRefused as error:
-        if error.code != "no_references":
-            return _missing(visit, "paper.cited_by", error)
-        return ""
     except RequestFailed as error:
+        if isinstance(error, RequestRefused) and error.code == "no_references":
+            return ""
         return _missing(visit, "paper.cited_by", error)
     return "".join(
         _linked(visit, heading, f"{condition}:{paper.id}", found)
@@ -150,27 +147,18 @@ def _authors(visit: Visit, paper: WholePaper) -> str:
         return ""
     names = []
     for name in paper.authors:
-        # The query has no sign for a quotation mark within a phrase.
-        query = name.replace('"', "").strip()
-        link = escape(visit.link("", q=f'au:"{query}"'))
-        named = any(map(str.isalpha, query))
-        names.append(f'<a class="akin-author" href="{link}">{escape(name)}</a>' if named else escape(name))
+        query = author_query(name)
+        link = escape(visit.link("", q=query))
+        names.append(f'<a class="akin-author" href="{link}">{escape(name)}</a>' if query else escape(name))
     return f'<p class="akin-authors">{", ".join(names)}</p>'
 
 
 def _links(visit: Visit, paper: WholePaper) -> str:
     text = visit.words
     named = (("abs", "arXiv"), ("pdf", "PDF"), ("html", "HTML"), ("doi", "DOI"))
-    links = "".join(
-        f'<a href="{escape(link)}" target="_blank" rel="noopener noreferrer">{name}</a>'
-        for key, name in named
-        if (link := web_link(paper.links.get(key)))
-    )
+    links = "".join(external_link(link, name) for key, name in named if (link := web_link(paper.links.get(key))))
     feed = f'<a href="{escape(visit.link("feed", like=paper.id))}">{escape(text("paper.feed"))}</a>'
-    # `lists.js` puts the paper on the reader's list.
-    added = escape(text("script.list.add"))
-    listing = f'<button type="button" data-akin-list="{escape(paper.id)}" aria-pressed="false">{added}</button>'
-    return f'<p class="akin-actions">{links}{feed}{listing}</p>'
+    return f'<p class="akin-actions">{links}{feed}{list_button(paper.id, text)}</p>'
 
 
 def _facts(visit: Visit, paper: WholePaper) -> str:
@@ -183,8 +171,8 @@ def _facts(visit: Visit, paper: WholePaper) -> str:
     )
     facts = [
         ("id", escape(paper.arxiv_id or paper.id)),
-        ("published", _day(visit, paper.published)),
-        ("updated", _day(visit, paper.updated) if paper.updated != paper.published else ""),
+        ("published", date_of(paper.published, text)),
+        ("updated", date_of(paper.updated, text) if paper.updated != paper.published else ""),
         ("versions", text.number(paper.versions) if paper.versions else ""),
         ("categories", categories),
         ("journal", _text(paper.journal_ref)),
@@ -201,13 +189,3 @@ def _facts(visit: Visit, paper: WholePaper) -> str:
 
 def _text(text: str | None) -> str:
     return f'<span class="{tex_class(text).strip()}" dir="auto">{escape(text)}</span>' if text else ""
-
-
-def _day(visit: Visit, iso: str | None) -> str:
-    if not iso:
-        return ""
-    try:
-        day = date.fromisoformat(iso)
-    except ValueError:
-        return escape(iso)
-    return f'<time datetime="{day.isoformat()}">{escape(visit.words.day(day))}</time>'

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from gradio_ui.answers import Answer, FoundPaper, WholePaper
 from gradio_ui.card import tex_class
+from gradio_ui.pages.document import language_field
 from gradio_ui.pages.site import Site
 from gradio_ui.pages.visit import Visit
 from gradio_ui.state import PageState, read_address
@@ -63,7 +64,7 @@ def _form(visit: Visit, paper: WholePaper, state: PageState, answer: Answer) -> 
         f'inputmode="numeric" value="{value or ""}"></label>'
         for name, value in (("from", state.from_year), ("to", state.to_year))
     )
-    language = f'<input type="hidden" name="lang" value="{visit.language}">' if visit.asked else ""
+    language = language_field(visit)
     address = escape(replace(visit, asked=False).link(f"paper/{paper.id}"))
     return (
         f'<form class="akin-narrow" action="{address}#similar">{language}'

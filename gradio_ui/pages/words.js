@@ -16,4 +16,10 @@
     window.akinText(`${key}.${number === 1 ? "one" : "other"}`, { ...values, number });
   /* The address of one of the page's paths, also below a proxy's path. */
   window.akinLink = (path) => new URL(path, root ? new URL(root, location.href) : document.baseURI).href;
+
+  /* Copy a text, and say on its button what became of it. */
+  window.akinCopy = (button, copied) => navigator.clipboard?.writeText(copied).then(
+    () => { button.textContent = window.akinText("copied"); },
+    () => { button.textContent = window.akinText("select_and_copy"); },
+  );
 })();
