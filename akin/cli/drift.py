@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 _WINDOW = "titles (of the live snapshot), collection, days such as 2026-05-01..2026-06-01, or a file of queries"
 Titles = Annotated[int, typer.Option(min=100, max=20_000, help="Titles or queries that are drawn and searched.")]
-_FEWEST = 50
 
 
 @app.callback()
@@ -117,15 +116,15 @@ def _report(settings: Settings, reference: str, current: str, level: float, most
     import msgspec
 
     with _drift_errors():
-        from akin.drift.compare import Window, compare
+        from akin.drift.compare import FEWEST, Window, compare
         from akin.drift.page import write_report
 
         current = current or _last_days(7)
         windows = [Window(name, _read(settings, name, most, searched=True)) for name in (reference, current)]
         for window in windows:
-            if len(window.searches) < _FEWEST:
+            if len(window.searches) < FEWEST:
                 raise CollectionUnusable(
-                    f"the window {window.name} has {len(window.searches)} queries, and a report needs {_FEWEST}: "
+                    f"the window {window.name} has {len(window.searches)} queries, and a report needs {FEWEST}: "
                     "choose more days, or collect more (AKIN_COLLECTION, AKIN_COLLECTION_SHARE)."
                 )
         found = compare(*windows, level=level, most=most)

@@ -66,7 +66,7 @@ def resolved(settings: Settings, file: str) -> list[dict[str, Any]]:
     """
     references = _read(file)
     parts = (references[at : at + _AT_ONCE] for at in range(0, len(references), _AT_ONCE))
-    return [each for part in parts for each in _answers(settings.service_url, part)]
+    return [each for part in parts for each in _answers(settings, part)]
 
 
 def _read(file: str) -> list[Reference]:
@@ -103,18 +103,15 @@ def _unpacked(file: str, data: bytes) -> bytes:
         raise PapersUnusable(f"{file} is gzip that cannot be unpacked ({error}): fetch or copy it again.") from None
 
 
-def _answers(url: str, references: list[Reference]) -> list[dict[str, Any]]:
+def _answers(settings: Settings, references: list[Reference]) -> list[dict[str, Any]]:
     """Return the service's answers to some references, with their lines."""
-    from akin.cli.asking import ask
-    from akin.errors import SearchFailed
+    from akin.cli.search import request_answer
 
     whole = [each for each in references if not each.problem]
     answers: list[dict[str, Any]] = []
     if whole:
-        response = ask(url, "/references/resolve", {"references": list(map(_parts, whole))})
-        if response.is_error:
-            raise SearchFailed(response.json()["error"]["message"])
-        answers = response.json()["references"]
+        body = {"references": list(map(_parts, whole))}
+        answers = request_answer(settings, "/references/resolve", body)["references"]
     following = iter(answers)
     return [{**_unread(each), **({} if each.problem else next(following)), "line": each.line} for each in references]
 

@@ -111,7 +111,7 @@ class CollectionStore:
             CollectionError: The file cannot be written; nothing is left of it.
         """
         if searches:
-            self._publish(_table(searches), min(each.time for each in searches))
+            self._publish(searches)
         self.expire()
 
     def read(self, since: str = "", before: str = "") -> Iterator[CollectedSearch]:
@@ -161,8 +161,7 @@ class CollectionStore:
             if len(kept) == len(rows):
                 continue
             if kept:
-                searches = [_search(row) for row in kept]
-                self._publish(_table(searches), min(each.time for each in searches))
+                self._publish([_search(row) for row in kept])
             with _errors(path, "cannot be deleted"):
                 path.unlink(missing_ok=True)
             gone += len(rows) - len(kept)
@@ -189,7 +188,8 @@ class CollectionStore:
                     path.unlink(missing_ok=True)
         return gone
 
-    def _publish(self, table: pyarrow.Table, first: datetime) -> None:
+    def _publish(self, searches: Sequence[CollectedSearch]) -> None:
+        table, first = _table(searches), min(each.time for each in searches)
         name = f"queries-{first:{_TIME}}-{secrets.token_hex(4)}.parquet"
         aside = self.folder / f".{name.removesuffix('.parquet')}{_ASIDE}"
         with _errors(self.folder / name, "cannot be written"):

@@ -163,7 +163,6 @@ class KeyFile:
     def _change(self, change: Callable[[tuple[Key, ...]], Iterable[Key]]) -> None:
         busy = KeysUnusable(f"another command is changing {self.path}: repeat this one in a moment")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             with hold_lock(self.path.with_name(f"{self.path.name}.lock"), _SECONDS_FOR_LOCK, busy):
                 before = self.read() if self.path.exists() else ()
                 # Expired keys are of no use after a month, and would fill the file.

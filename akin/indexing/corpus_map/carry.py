@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +13,13 @@ from akin.indexing.corpus_map.build import RowVectors
 from akin.indexing.corpus_map.folder import MapDraft, new_map
 from akin.indexing.corpus_map.groups import group_papers, primary_categories, years_of
 from akin.indexing.corpus_map.neighbours import PLACED_AMONG, mean_place
+from akin.indexing.references.carrying import new_rows
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.corpus.digests import DIGESTS, read_digests
 from retrieval_service.corpus.manifest import CATALOGUE, Manifest
 from retrieval_service.corpus.map_files import EDGE, MAP, MAPS, NOWHERE, Coordinates, MapManifest, open_map
 from retrieval_service.ports import Rows, RowSet
 
-_DEPTH = 20
 STALE_SHARE = 0.1
 """Share of papers that were placed by updates, above which a map is better laid out again."""
 
@@ -63,11 +62,9 @@ def carry_map(data: Path, before: Manifest, after: Manifest) -> MapManifest | No
 def _kept(places: Coordinates, old: Path, new: Path, papers: int) -> Coordinates:
     """Return the coordinates of the new rows, with those of the papers whose text is the same."""
     found = np.full((papers, 2), NOWHERE, np.uint16)
-    with closing(sqlite3.connect(f"{(new / CATALOGUE).absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
-        db.execute("ATTACH DATABASE ? AS old", (f"{(old / CATALOGUE).absolute().as_uri()}?mode=ro&immutable=1",))
-        pairs = db.execute("SELECT n.row, o.row FROM main.paper n JOIN old.paper o ON o.id = n.id")
-        rows = np.fromiter((row for pair in pairs for row in pair), np.int64).reshape(-1, 2)
-    now, then = rows[:, 0], rows[:, 1]
+    rows = new_rows(old, new, len(places))
+    then = np.flatnonzero(rows >= 0)
+    now = rows[then]
     same = read_digests(new / DIGESTS)["text"][now] == read_digests(old / DIGESTS)["text"][then]
     found[now[same]] = places[then[same]]
     return found

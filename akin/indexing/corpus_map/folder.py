@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from akin.indexing.corpus_map.tiles import divide
-from akin.storage.digest import file_digest
 from akin.storage.durable import replace_folder, sync_folder
 from akin.storage.locks import hold_lock
 from retrieval_service.corpus.directory import SnapshotDirectory
-from retrieval_service.corpus.manifest import FileRecord, ends_digest
+from retrieval_service.corpus.manifest import file_records
 from retrieval_service.corpus.map_files import (
     COORDINATES,
     MAP,
@@ -75,7 +74,7 @@ class MapFolder:
             digest=snapshot_digest(self._snapshot),
             labels=draft.labels,
             tiles=tuple(tiles),
-            files={name: _record(self._building / name) for name in (COORDINATES, TILES)},
+            files=file_records(self._building),
         )
         (self._building / MAP).write_bytes(msgspec.json.encode(manifest))
         sync_folder(self._building)
@@ -122,7 +121,3 @@ def remove_unused_maps(data: Path) -> list[str]:
 def _remove_unfinished(root: Path) -> None:
     for stale in root.glob(f"{_BUILDING}*"):
         shutil.rmtree(stale, ignore_errors=True)
-
-
-def _record(path: Path) -> FileRecord:
-    return FileRecord(file_digest(path), path.stat().st_size, ends_digest(path))

@@ -12,16 +12,11 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
-from akin.indexing.references.importing import ROWS_AT_ONCE, write_arrays
+from akin.indexing.references.importing import ROWS_AT_ONCE, reference_files, write_arrays
 from akin.indexing.references.pairs import PairFiles
 from akin.indexing.snapshot_parts import link_files
-from retrieval_service.adapters.reference_arrays import CITES, FOLDER, ReferenceArrays
+from retrieval_service.adapters.reference_arrays import CITES, ReferenceArrays
 from retrieval_service.corpus.manifest import CATALOGUE, Manifest, ReferencesRecord, check_digest
-
-
-def reference_files(manifest: Manifest) -> list[str]:
-    """Return the names of the files with references in a snapshot."""
-    return [name for name in manifest.files if name.startswith(f"{FOLDER}/")]
 
 
 def link_references(base: Path, directory: Path, old: Manifest) -> None:
@@ -51,7 +46,7 @@ def carry_references(base: Path, directory: Path, old: Manifest, papers: int) ->
         return UNSET
     for name in reference_files(old):
         check_digest(base, name, old)
-    arrays, rows = ReferenceArrays(base, old.papers), _new_rows(base, directory, old.papers)
+    arrays, rows = ReferenceArrays(base, old.papers), new_rows(base, directory, old.papers)
     totals = np.zeros(papers, np.int64)
     stay = rows >= 0
     if old.references.totals:
@@ -66,7 +61,7 @@ def carry_references(base: Path, directory: Path, old: Manifest, papers: int) ->
     return msgspec.structs.replace(old.references, pairs=written.pairs, papers=written.papers)
 
 
-def _new_rows(base: Path, directory: Path, papers: int) -> NDArray[np.int64]:
+def new_rows(base: Path, directory: Path, papers: int) -> NDArray[np.int64]:
     """Return the new row of each old row, int64 [papers]; -1 for a paper that is gone."""
     rows = np.full(papers, -1, np.int64)
     with closing(sqlite3.connect(f"{(directory / CATALOGUE).absolute().as_uri()}?mode=ro", uri=True)) as db:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ _REPORT_EVERY = 10_000
 _DIGITS = 19
 _NOBODY = (1 << 64) - 1
 
+_Record = TypeVar("_Record")
 OnRead = Callable[[SourceFile], None]
 
 
@@ -84,11 +85,16 @@ class Collector:
         if known.any():
             self._pairs.add(citing[known], cited[known])
 
-    def _references(self, file: SourceFile) -> Iterable[tuple[int, int]]:
-        """Yield the row and each reference of those works of OpenAlex that are papers of the corpus."""
-        for number, work in enumerate(file.records(Work)):
+    def _reported(self, file: SourceFile, records: Iterable[_Record]) -> Iterator[_Record]:
+        """Yield records, and tell the listener from time to time."""
+        for number, record in enumerate(records):
             if number % _REPORT_EVERY == 0:
                 self._on_read(file)
+            yield record
+
+    def _references(self, file: SourceFile) -> Iterable[tuple[int, int]]:
+        """Yield the row and each reference of those works of OpenAlex that are papers of the corpus."""
+        for work in self._reported(file, file.records(Work)):
             if (own := work_number(work.id)) is None:
                 file.note_broken(file.lines, f"{work.id[:40]!r} is no id of OpenAlex")
                 continue
@@ -129,9 +135,7 @@ class Collector:
                 self._works.add_merger(one, other)
 
     def _read_papers(self, file: SourceFile) -> None:
-        for number, paper in enumerate(file.records(ScholarPaper)):
-            if number % _REPORT_EVERY == 0:
-                self._on_read(file)
+        for paper in self._reported(file, file.records(ScholarPaper)):
             given = {name.lower(): text for name, text in (paper.externalids or {}).items() if isinstance(text, str)}
             row = self._rows.by_arxiv(given.get("arxiv"))
             row = self._rows.by_doi(given.get("doi")) if row is None else row
@@ -141,17 +145,13 @@ class Collector:
                 self._state(row, paper.citationcount)
 
     def _citations(self, file: SourceFile) -> Iterable[tuple[int, int]]:
-        for number, citation in enumerate(file.records(ScholarCitation)):
-            if number % _REPORT_EVERY == 0:
-                self._on_read(file)
+        for citation in self._reported(file, file.records(ScholarCitation)):
             # A side that is null was recognised by nobody; no paper has the largest number.
             citing, cited = citation.citingcorpusid, citation.citedcorpusid
             yield _NOBODY if citing is None else citing, _NOBODY if cited is None else cited
 
     def _row_pairs(self, file: SourceFile) -> Iterable[tuple[int, int]]:
-        for number, (citing, cited) in enumerate(file.rows()):
-            if number % _REPORT_EVERY == 0:
-                self._on_read(file)
+        for citing, cited in self._reported(file, file.rows()):
             yield self._row_of_text(citing), self._row_of_text(cited)
 
     def _row_of_text(self, text: str) -> int:

@@ -28,6 +28,11 @@ ROWS_AT_ONCE = 1 << 16
 """Rows whose pairs are read at a time."""
 
 
+def reference_files(manifest: Manifest) -> list[str]:
+    """Return the names of the files with references in a snapshot."""
+    return [name for name in manifest.files if name.startswith(f"{FOLDER}/")]
+
+
 def import_references(
     paths: Sequence[Path],
     data: Path,
@@ -94,9 +99,8 @@ def _write_arrays(
     before = old.references if add and old.references is not UNSET else None
     totals = collector.totals
     if before is not None:
-        for name in old.files:
-            if name.startswith(f"{FOLDER}/"):
-                check_digest(base, name, old)
+        for name in reference_files(old):
+            check_digest(base, name, old)
         known = ReferenceArrays(base, own)
         for first in range(0, own, ROWS_AT_ONCE):
             pairs.add(*known.pairs(first, min(first + ROWS_AT_ONCE, own)))

@@ -6,7 +6,6 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 
-from akin.papers.arxiv_id import parse_arxiv_id
 from akin.papers.authors import Author, parse_author, parse_authors
 from akin.papers.bibliography.entry import (
     BrokenEntry,
@@ -15,6 +14,7 @@ from akin.papers.bibliography.entry import (
     doi_of_address,
     find_date,
     find_ids,
+    names_arxiv,
     page_range,
     publisher_of,
     short,
@@ -211,7 +211,7 @@ def _entry(line: int, kind: str, key: str, fields: Mapping[str, str]) -> Entry:
     if journal.lower() == "corr":
         eprints.append(get("volume", ""))
     arxiv_id, doi = find_ids(get("doi", "") or doi_of_address(url), (plain_title(text[:500]) for text in eprints))
-    if parse_arxiv_id(journal) or (arxiv_id and journal.lower() in ("corr", "arxiv")) or web_address(journal):
+    if names_arxiv(journal, arxiv_id) or web_address(journal):
         journal = ""
     authors, editors = bibtex_names(get("author", "")), bibtex_names(get("editor", ""))
     title, subtitle = plain_title(get("title", "")), plain_title(get("subtitle", ""))

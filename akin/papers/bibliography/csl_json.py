@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from akin.papers.arxiv_id import parse_arxiv_id
 from akin.papers.authors import Author, parse_author
 from akin.papers.bibliography.entry import (
     BrokenEntry,
@@ -17,10 +16,12 @@ from akin.papers.bibliography.entry import (
     doi_of_address,
     find_date,
     find_ids,
+    names_arxiv,
     page_range,
     publisher_of,
     short,
     split_keywords,
+    thesis_kind,
     web_address,
 )
 from akin.papers.bibliography.markup import marked_up_abstract, marked_up_title
@@ -37,7 +38,6 @@ KINDS = {
     "manuscript": "unpublished",
     "pamphlet": "booklet",
 }
-_MASTERS = re.compile(r"master|\bm\.?sc\b|bachelor|diplom", re.IGNORECASE)
 _ZOTERO_ID = re.compile(r"https?://zotero\.org/\S+/([A-Z0-9]{8})")
 _EXTRA = re.compile(r"(?:^|\n)\s*+(?:arxiv|eprint)(?: id)?:\s*+(\S+)", re.IGNORECASE)
 _CITATION_KEY = re.compile(r"(?:^|\n)\s*+citation key:\s*+(\S+)", re.IGNORECASE)
@@ -72,15 +72,13 @@ def _entry(line: int, item: dict[str, Any]) -> Entry:
         return next((found for name in names if (found := _text(item.get(name)))), "")
 
     note, url = text("note"), web_address(text("URL", "url"))
-    kind = KINDS.get(text("type"), "misc")
-    if kind == "phdthesis" and _MASTERS.search(text("genre")[:200]):
-        kind = "mastersthesis"
+    kind = thesis_kind(KINDS.get(text("type"), "misc"), text("genre"))
     venue = marked_up_title(text("container-title", "event-title"))
     extra = _EXTRA.search(note[:2000])
     number = text("number")
     eprints = [extra[1] if extra else "", url, text("archive_location"), number if "arxiv" in number.lower() else ""]
     arxiv_id, doi = find_ids(text("DOI", "doi") or doi_of_address(url), [*eprints, venue])
-    if parse_arxiv_id(venue) or (arxiv_id and venue.lower() in ("corr", "arxiv")):
+    if names_arxiv(venue, arxiv_id):
         venue = ""
     authors, editors = _names(item.get("author")), _names(item.get("editor"))
     key = text("citation-key") or (found[1] if (found := _CITATION_KEY.search(note[:2000])) else "") or text("id")

@@ -26,6 +26,7 @@ _LONGEST_KEY = 200
 _LONGEST_FIELD = 400
 _LONGEST_KEYWORD = 60
 _MOST_KEYWORDS = 20
+_MASTERS = re.compile(r"master|\bm\.?sc\b|bachelor|diplom", re.IGNORECASE)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,3 +155,13 @@ def _valid(year: int, month: int, day: int) -> tuple[int, ...]:
     if not 1 <= month <= 12:
         return (year,)
     return (year, month, day) if 1 <= day <= 31 else (year, month)
+
+
+def names_arxiv(venue: str, arxiv_id: str | None) -> bool:
+    """Return True if a venue is only arXiv's, which the id says."""
+    return bool(parse_arxiv_id(venue) or (arxiv_id and venue.lower() in ("corr", "arxiv")))
+
+
+def thesis_kind(kind: str, degree: str) -> str:
+    """Return the kind of a work; that of a master's thesis if the degree of a thesis is below a doctor's."""
+    return "mastersthesis" if kind == "phdthesis" and _MASTERS.search(degree[:200]) else kind

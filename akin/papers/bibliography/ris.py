@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from akin.papers.arxiv_id import parse_arxiv_id
 from akin.papers.authors import Author, parse_author, parse_authors
 from akin.papers.bibliography.entry import (
     BrokenEntry,
@@ -14,10 +13,12 @@ from akin.papers.bibliography.entry import (
     doi_of_address,
     find_date,
     find_ids,
+    names_arxiv,
     page_range,
     publisher_of,
     short,
     split_keywords,
+    thesis_kind,
     web_address,
 )
 from akin.papers.bibliography.markup import marked_up_abstract, marked_up_title
@@ -43,7 +44,6 @@ _TITLES = ("TI", "T1", "CT")
 _VENUES = ("T2", "JO", "JF", "BT", "JA", "J2")
 _AROUND = ("FN", "VR", "EF")
 """Tags of Web of Science around the references of a file: the file's name, its version and its end."""
-_MASTERS = re.compile(r"master|\bm\.?sc\b|bachelor|diplom", re.IGNORECASE)
 
 
 def ris_entries(text: str) -> Iterator[Entry | BrokenEntry]:
@@ -84,16 +84,14 @@ def _reference(line: int, tags: list[tuple[str, list[str]]]) -> Entry | BrokenEn
         return next((values[name][0] for name in names if name in values), "")
 
     authors, editors = _names(values, "AU", "A1"), _names(values, "ED", "A2", "A3")
-    kind = KINDS.get(first("TY").upper(), "misc")
-    if kind == "phdthesis" and _MASTERS.search(first("M3")[:200]):
-        kind = "mastersthesis"
+    kind = thesis_kind(KINDS.get(first("TY").upper(), "misc"), first("M3"))
     title = marked_up_title(first(*_TITLES) or (first("BT") if kind == "book" else "") or first("ST"))
     addresses = [address for text in values.get("UR", ()) if (address := web_address(text))]
     numbered = [text.split("\n")[0] for tag in ("DO", "M3", "N1") for text in values.get(tag, ())]
     doi = next((text for text in (*numbered[:8], *map(doi_of_address, addresses)) if bare_doi(text)), "")
     arxiv_id, doi_found = find_ids(doi, [first("AN"), *addresses[:8], first("M1"), first("JO"), first("T2")])
     venue = marked_up_title(next((text for name in _VENUES if (text := first(name)) and text != first("TI")), ""))
-    if parse_arxiv_id(venue) or (arxiv_id and venue.lower() in ("corr", "arxiv")):
+    if names_arxiv(venue, arxiv_id):
         venue = ""
     if arxiv_id and kind == "unpublished" and not venue:
         kind = "misc"  # a preprint

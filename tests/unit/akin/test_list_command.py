@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import typer
 
@@ -28,6 +27,8 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     requests: list[tuple[str, dict[str, Any]]] = []
 
     def answer(settings: Any, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        if path == "/references/resolve":
+            return resolve(body)
         requests.append((path, body))
         if path == "/papers":
             return {"papers": [paper(name) for name in body["ids"]], "unknown": []}
@@ -40,14 +41,12 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
             "query": {"operators": []}, "timings": {"total_ms": 1.0},
         }  # fmt: skip
 
-    def resolve(url: str, path: str, body: dict[str, Any]) -> httpx.Response:
-        assert path == "/references/resolve"
+    def resolve(body: dict[str, Any]) -> dict[str, Any]:
         named = [each.get("id") or each.get("title", "") for each in body["references"]]
         found = [{"paper": {"id": name, "title": ""} if len(name) == 1 else None, "reference": name} for name in named]
-        return httpx.Response(200, json={"references": found})
+        return {"references": found}
 
     monkeypatch.setattr(search, "request_answer", answer)
-    monkeypatch.setattr("akin.cli.asking.ask", resolve)
     return requests
 
 

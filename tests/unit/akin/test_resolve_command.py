@@ -22,7 +22,7 @@ def test_references_are_sent_by_their_parts_and_told_by_their_lines(
         sent.append((path, body))
         return httpx.Response(200, json={"references": [{**FOUND, "candidates": [], "problem": None}]})
 
-    monkeypatch.setattr("akin.cli.asking.ask", ask)
+    monkeypatch.setattr("akin.cli.search.ask", ask)
     file = tmp_path / "thesis.bib"
     file.write_bytes(
         "@misc{a, title={Kit\xe9s}, author={Lind, Ann}, year=2001}\n@misc{b, title={no end".encode("latin-1")
