@@ -1,4 +1,4 @@
-"""No text may cost more than half a second, nor more than in proportion to its length."""
+"""No text may cost more than two seconds, nor more than in proportion to its length."""
 
 from __future__ import annotations
 
