@@ -65,6 +65,13 @@ class FoundPaper(_AnswerPart):
         return "-".join(self.date.split("-")[:known]) if self.date and known else self.date
 
 
+class ChasedPaper(FoundPaper):
+    """Paper that the best results cite, which are its `cited_by`, or that it `cites`; both are ids."""
+
+    cited_by: tuple[str, ...] = ()
+    cites: tuple[str, ...] = ()
+
+
 class ListedPaper(FoundPaper):
     """Paper that was looked up, and the ids of the request that mean it."""
 
@@ -213,6 +220,7 @@ class Order(_AnswerPart):
     complete: bool = False
     half_life: float | None = None
     diversity: float | None = None
+    citation_boost: float | None = None
 
 
 class YearCount(_AnswerPart):
@@ -277,6 +285,7 @@ class Answer(_AnswerPart):
     sort: Order | None = None
     facets: Facets | None = None
     suggestions: tuple[Suggestion, ...] = ()
+    chased: tuple[ChasedPaper, ...] = ()
     next_cursor: str | None = ""
     feedback: FeedbackOffer | None = None
 

@@ -164,10 +164,15 @@ def _facts(paper: FoundPaper, state: PageState, names: Mapping[str, str], text: 
     return f'<div class="akin-facts">{facts}</div>' if facts else ""
 
 
+def is_one_term(paper_id: str) -> bool:
+    """Return True if an id can be the value of a condition, which a space, a quotation mark or a comma ends."""
+    return not any(sign in paper_id for sign in ' ",')
+
+
 def _cited_by(paper_id: str, citations: CitationCounts, state: PageState, text: Words) -> str:
     """Return how often a paper is cited; as a link to the papers that cite it, if the corpus has any."""
     said = escape(text.count("card.cited_by", citations.total))
-    if not citations.in_corpus or any(sign in paper_id for sign in ' ",'):
+    if not citations.in_corpus or not is_one_term(paper_id):
         return f'<span class="akin-cited-by">{said}</span>'
     address = escape(state.fresh(f"cites:{paper_id}").address())
     return f'<a class="akin-cited-by" data-akin-go href="{address}">{said}</a>'

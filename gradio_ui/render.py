@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from gradio_ui.answers import Answer, Category, CorpusInfo, FoundPaper, LikedPaper
 from gradio_ui.card import date_of, paper_card, tex_class, title_link
+from gradio_ui.chased import chased
 from gradio_ui.citations import EXPORTS
 from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
 from gradio_ui.controls import LONGEST_SENT, facets, feed_link, offers, order_fact, toolbar
@@ -210,7 +211,7 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str], text: Wo
         f'<div class="akin-over">{toolbar(state, text, cited=cited)}{feed_link(state, text)}</div>'
         f"{facets(state, answer.facets, names, text)}"
         f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{line(offer, text) if offer else ""}'
-        f"{_pages(state, answer, text)}{_exports(state, answer, text)}"
+        f"{_pages(state, answer, text)}{chased(state, answer, text)}{_exports(state, answer, text)}"
     )
 
 

@@ -28,6 +28,7 @@ LONGEST_IMPORT: Final = 4 << 20
 """Bytes of a text with references."""
 _AUTHORS_SHOWN: Final = 3
 _K: Final = 20
+_MOST_WANTED: Final = 100
 
 _Id = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 _Ids = Annotated[list[_Id], Field(min_length=1, max_length=MOST_ASKED)]
@@ -93,7 +94,7 @@ async def papers(request: Request, site: Site, body: Listed) -> Response:
 async def like(request: Request, site: Site, body: Listed) -> Response:
     """Return papers like those of a list."""
     text = site.visit(request).words
-    asked: dict[str, object] = {"like": body.ids, "unlike": body.unlike, "k": _K}
+    asked: dict[str, object] = {"like": body.ids, "unlike": body.unlike, "k": _wanted(body)}
     found = await site.service.ask("/search", Answer, asked)
     return JSONResponse({"papers": [_shown(paper, text) for paper in found.results], "notes": _notes(found)})
 
@@ -108,7 +109,7 @@ async def within(request: Request, site: Site, body: Within) -> Response:
 async def missing(request: Request, site: Site, body: Listed) -> Response:
     """Return papers that a list lacks, each with the papers of the list that it is near to."""
     text = site.visit(request).words
-    asked: dict[str, object] = {"ids": body.ids, "unlike": body.unlike, "k": _K}
+    asked: dict[str, object] = {"ids": body.ids, "unlike": body.unlike, "k": _wanted(body)}
     found = await site.service.ask("/lists/missing", Missing, asked)
     shown = [
         {**_shown(paper, text), "topic": paper.topic + 1, "near": list(map(_named, paper.near))}
@@ -127,6 +128,11 @@ async def resolve(request: Request, site: Site, body: Import) -> Response:
 async def export(request: Request, site: Site, body: Export) -> Response:
     """Return a file of the papers of a list, as the service writes it."""
     return passed_on(await site.service.open_export({"ids": body.ids, "format": body.format}))
+
+
+def _wanted(body: Listed) -> int:
+    """Return the number of papers to ask for: the script leaves out those of a list that is longer than a question."""
+    return _K if max(len(body.ids), len(body.unlike)) < MOST_ASKED else _MOST_WANTED
 
 
 def _notes(found: Answer) -> list[str]:
@@ -181,7 +187,7 @@ def _body(visit: Visit) -> str:
 <details id="akin-list-files"><summary>{text("export")}</summary><div>{files}</div></details>
 <details id="akin-list-import"><summary>{text("import")}</summary><div>
 <label>{text("import_text")}<textarea id="akin-list-text" rows="6" spellcheck="false"></textarea></label>
-<label>{text("import_file")} <input type="file" id="akin-list-file" accept=".bib,.ris,.nbib,.txt,.json,.csv"></label>
+<label>{text("import_file")} <input type="file" id="akin-list-file" accept=".bib,.ris,.nbib,.txt,.json,.jsonl,.csv"></label>
 {button("look")}<div id="akin-list-found" role="status"></div></div></details></div>
 <form id="akin-list-within" class="akin-list-row" role="search">
 <label class="akin-hidden" for="akin-list-query">{text("within_label")}</label>
