@@ -120,9 +120,9 @@ class TantivyIndex:
         terms = set(self._analyzer.analyze(pair_letters(to_plain_text(text))))
         return sum(not self._searcher.doc_freq("text", term) for term in terms) / len(terms) if terms else None
 
-    def find_terms(self, text: str, terms: Collection[str]) -> list[Match]:
-        """Return the places of the words that have one of some terms, in the order of the text."""
-        return self._forms.find(text, terms)
+    def find_terms(self, texts: Sequence[str], terms: Collection[str]) -> list[list[Match]]:
+        """Return the places in each text of the words that have one of some terms, in the order of the text."""
+        return self._forms.find(texts, terms)
 
     def plain_word(self, word: str) -> str:
         """Return a word as patterns match it: in small letters, accents folded, not stemmed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from akin.papers.text.mathematics import mathematics
 from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.errors import EncoderUnavailable
 from retrieval_service.ports import Hits, Match
-from retrieval_service.search.highlights import QueryWords
+from retrieval_service.search.highlights import QueryWords, mark
 from retrieval_service.search.planner import plan_search
 from retrieval_service.search.reasons import Half, reason
 from retrieval_service.search.request import Mode, SearchRequest, Sort
@@ -42,7 +43,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> TantivyIndex:
 
 def marked(index: TantivyIndex, fakes: Any, query: str, text: str) -> list[str]:
     plan = plan_search(SearchRequest(text=query), fakes.ListCatalogue(PAPERS))
-    return [text[start:end] for start, end, _ in QueryWords.of(plan, index).find(text)]
+    return [text[start:end] for start, end, _ in QueryWords.of(plan, index).find([text])[0]]
 
 
 @pytest.mark.parametrize(
@@ -204,4 +205,14 @@ def test_reasons_name_a_few_words_and_the_reranker() -> None:
 
 def test_a_pattern_of_many_signs_is_no_heavy_work(index: TantivyIndex) -> None:
     words = QueryWords({}, index, ["aaa" + "*a" * 40 + "*b"])
-    assert words.find("a" * 5_000 + " aaa" + "a" * 50 + "b") == [Match(5_001, 5_055, "aaa" + "*a" * 40 + "*b")]
+    assert words.find(["a" * 5_000 + " aaa" + "a" * 50 + "b"]) == [[Match(5_001, 5_055, "aaa" + "*a" * 40 + "*b")]]
+
+
+def test_the_first_of_the_sentences_with_the_same_words_is_the_best(index: TantivyIndex) -> None:
+    words = QueryWords({"cat": 0.1, "dog": 0.2, "bird": 0.3, "fish": 0.01}, index)
+    text = "Fish. Birds and dogs and cats. Cats, dogs, birds. Cat cat cat cat cat cat cat."
+    found: Any = SimpleNamespace(title="", abstract=text)
+    (marked,) = mark([found], words)
+    assert marked.best is not None
+    assert text[slice(*marked.best)] == "Birds and dogs and cats."
+    assert marked.share == pytest.approx(0.6 / 0.61, abs=1e-4)
