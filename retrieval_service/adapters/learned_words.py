@@ -18,7 +18,7 @@ from retrieval_service.errors import SnapshotInvalid
 
 FIELD = "learned"
 LEARNED = "learned.json"
-_BITS = 6
+_BITS = 8
 LEVELS = (1 << _BITS) - 1
 """Step of the greatest weight; 0 is no weight."""
 

@@ -41,7 +41,7 @@ def test_a_snapshot_ranks_by_the_weights_and_refuses_an_update(tmp_path: Path, k
         hits = opened.lexical.search("zebras", 3)
         opened.close()
         assert hits.rows.tolist() == [29, 28, 27]
-        assert hits.scores == pytest.approx([30, 29, 28], abs=30 / 63)
+        assert hits.scores == pytest.approx([30, 29, 28], abs=30 / 255)
         lives.append(made)
     with pytest.raises(SnapshotError, match=r"ranks words by the weights of weights\.jsonl, .* with --word-weights"):
         asyncio.run(update_snapshot(_Changes(), kit.Encoder(), tmp_path))  # type: ignore[arg-type]
