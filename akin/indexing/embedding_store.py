@@ -22,6 +22,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from akin.storage.durable import make_folder, sync
 from retrieval_service.errors import BuildInProgress, SnapshotInvalid
 from retrieval_service.ports import Rows, Vectors
 
@@ -212,7 +213,7 @@ class EmbeddingStore(StoredEmbeddings):
             BuildInProgress: another process has the store open for appending.
             SnapshotInvalid: the vectors do not match the keys.
         """
-        directory.mkdir(parents=True, exist_ok=True)
+        make_folder(directory)
         self._set_layout(directory, dim)
         self._keys = self._keys_path.open("a+b")
         try:
@@ -221,6 +222,7 @@ class EmbeddingStore(StoredEmbeddings):
             self._keys.close()
             raise BuildInProgress(f"{directory}: another process is adding embeddings.") from error
         self._vectors = self._vectors_path.open("a+b")
+        sync(directory)
         self._merge_after = merge_after
         self._broken = False
         try:

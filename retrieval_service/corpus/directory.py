@@ -108,6 +108,7 @@ class SnapshotDirectory:
             # Renamed first, so that a partly removed snapshot never has the name of a published one.
             doomed = self.root / f"{_BUILDING}{snapshot_id}"
             path.rename(doomed)
+            sync(self.root)
             shutil.rmtree(doomed)
 
     def prune(self, keep: int, *, in_use: Callable[[str], None] = lambda _: None) -> list[str]:
