@@ -223,15 +223,14 @@ class EmbeddingStore(StoredEmbeddings):
         except OSError as error:
             self._keys.close()
             raise BuildInProgress(f"{directory}: another process is adding embeddings.") from error
-        self._vectors = self._vectors_path.open("a+b")
-        sync(directory)
         self._merge_after = merge_after
         self._broken = False
-        try:
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(self._keys.close)
+            self._vectors = on_error.enter_context(self._vectors_path.open("a+b"))
+            sync(directory)
             self._set_entries(*self._recover())
-        except BaseException:
-            self.close()
-            raise
+            on_error.pop_all()
 
     def append(self, digests: Sequence[bytes], vectors: Vectors) -> NDArray[np.int64]:
         """Append vectors [n, dim] of new texts and return their positions; a kill after the return loses nothing.

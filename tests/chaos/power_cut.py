@@ -25,7 +25,7 @@ Names = dict[str, int]
 Tree = dict[str, tuple[int, bytes] | None]
 """Mode and content of each file by its path; None for a folder."""
 
-_CALLS = ("fsync", "rename", "replace", "link", "unlink", "remove", "mkdir", "rmdir")
+CALLS = ("fsync", "rename", "replace", "link", "unlink", "remove", "mkdir", "rmdir")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Disk:
         """Record all that is done in the block, by any thread of this process."""
         with pytest.MonkeyPatch.context() as patch:
             self._scan("the start", None)
-            for name in _CALLS:
+            for name in CALLS:
                 patch.setattr(os, name, self._recorded(name, getattr(os, name)))
             try:
                 yield
