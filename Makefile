@@ -238,6 +238,10 @@ test-long: setup dist ## tests that take minutes: 150,000 papers, checked row by
 	.venv/bin/python -m pytest -m long tests/long
 	.venv-training/bin/python -m pytest -c training/pyproject.toml -m long training/tests
 
+.PHONY: chaos
+chaos: setup ## faults: power cuts, kills, full disks, damage, hanging parts (docs/reliability.md); a quarter of an hour
+	.venv/bin/python -m pytest -m "chaos or not chaos" tests/chaos $(ARGS)
+
 # Whichever engine is here; another is given by COMPOSE="...".
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || command -v podman-compose)
 

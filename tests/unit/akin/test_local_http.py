@@ -62,7 +62,8 @@ def test_every_request_to_a_part_ignores_the_proxy(port: int, tmp_path: Path) ->
     assert components(Stack([], [], url, url, "", "", complete=True)) == {"snapshot": {"id": "a"}}
     assert request_search(Settings.read({"AKIN_SERVICE_PORT": str(port)}), {"query": "x"})["results"] == []
     model = tmp_path / "text_encoder"
-    model.mkdir()
+    (model / "1").mkdir(parents=True)
+    (model / "1/manifest.json").write_text('{"digest": "d"}')
     (model / "config.pbtxt").write_text('name: "text_encoder"')
     load(f"127.0.0.1:{port}", tmp_path, [1], tmp_path / "log", key="")
 
