@@ -79,7 +79,9 @@ def site(corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simp
         with httpx.Client(base_url=f"https://localhost:{https}", verify=trust, timeout=20, http2=False) as client:
             for path in ("/akin/api/health/ready", "/akin/"):
                 await_answer(client, path, running)
-            yield SimpleNamespace(client=client, key=text, log=log, plain=f"http://localhost:{http}", page=own)
+            yield SimpleNamespace(
+                client=client, key=text, log=log, plain=f"http://localhost:{http}", page=own, ui=page, service=service
+            )
     finally:
         for process in running:
             process.terminate()
@@ -158,6 +160,20 @@ def test_the_page_searches_with_its_own_key_and_shows_it_to_nobody(site: SimpleN
     assert paper["title"] in shown.text
     for page in (shown, site.client.get("/akin/")):
         assert site.page not in page.text + str(page.headers)
+
+
+def test_each_reader_of_the_page_has_a_limit_and_names_nobody_else(site: SimpleNamespace) -> None:
+    def visit(reader: str, times: int, **headers: str) -> list[int]:
+        transport = httpx.HTTPTransport(local_address=reader)
+        with httpx.Client(base_url=f"http://127.0.0.1:{site.ui}", transport=transport, timeout=20) as client:
+            return [client.get("/paper/2001.10003", headers=headers).status_code for _ in range(times)]
+
+    assert 200 in visit("127.0.0.3", 1)
+    assert visit("127.0.0.3", 50)[-1] != 200  # its 40 requests are used up
+    # Another name in the headers is no other reader, and a reader who has sent nothing is answered.
+    named = {"Akin-Reader": "203.0.113.7", "X-Forwarded-For": "203.0.113.8"}
+    assert visit("127.0.0.3", 2, **named)[-1] != 200
+    assert visit("127.0.0.4", 1) == [200]
 
 
 def test_the_log_of_the_example_has_no_queries_and_no_keys(site: SimpleNamespace) -> None:
