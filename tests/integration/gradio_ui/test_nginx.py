@@ -116,16 +116,44 @@ def test_the_example_of_nginx_is_valid(tmp_path: Path) -> None:
     assert (tried.returncode, tried.stderr) == (0, "")
 
 
-def test_the_example_of_caddy_is_valid() -> None:
+def test_the_example_of_caddy_publishes_both_with_tls(site: SimpleNamespace, tmp_path: Path) -> None:
     caddy = shutil.which("caddy")
     if caddy is None:
         pytest.skip("there is no caddy on this machine: apt-get install caddy")
-    path = CONFIGURATION.with_name("Caddyfile")
-    tried = subprocess.run(
-        [caddy, "validate", "--adapter", "caddyfile", "--config", str(path)],
-        capture_output=True, text=True, check=False, timeout=20,
-    )  # fmt: skip
-    assert tried.returncode == 0, tried.stderr
+    signing, signed = certificate(tmp_path)
+    [port] = free_ports(1)
+    own = "{{\n admin off\n auto_https disable_redirects\n}}\nhttps://localhost:{} {{\n tls {} {}"
+    given = CONFIGURATION.with_name("Caddyfile").read_text()
+    for old, new in (
+        ("papers.example.org {", own.format(port, signed, signing)),
+        ("127.0.0.1:7860", f"127.0.0.1:{site.ui}"),
+        ("127.0.0.1:8080", f"127.0.0.1:{site.service}"),
+    ):
+        assert old in given, old
+        given = given.replace(old, new)
+    (tmp_path / "Caddyfile").write_text(given)
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    command = [caddy, "run", "--adapter", "caddyfile", "--config", str(tmp_path / "Caddyfile")]
+    running = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    trust = ssl.create_default_context(cafile=signed)
+    try:
+        with httpx.Client(base_url=f"https://localhost:{port}", verify=trust, timeout=20) as client:
+            await_answer(client, "/akin/", [running])
+            assert client.get("/akin").headers["location"].endswith("/akin/")
+            refused = client.get("/akin/api/v1/corpus")
+            assert (refused.status_code, refused.json()["error"]["code"]) == (401, "key_required")
+            assert refused.headers["strict-transport-security"] == "max-age=31536000"
+            # Through the proxy nobody may name readers, not even with the key of the page.
+            left = []
+            for reader in ("203.0.113.7", "203.0.113.8"):
+                headers = {"X-API-Key": site.page, "Akin-Reader": reader, "X-Forwarded-For": reader}
+                answer = client.get("/akin/api/v1/corpus", headers=headers)
+                assert answer.status_code == 200
+                left.append(int(answer.headers["ratelimit-remaining"]))
+            assert left[1] == left[0] - 1
+    finally:
+        running.terminate()
+        running.communicate(timeout=15)
 
 
 def test_plain_http_leads_to_tls_and_a_missing_slash_to_the_page(site: SimpleNamespace) -> None:
