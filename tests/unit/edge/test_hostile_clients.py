@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from akin.edge import BodyTooLong, SlowBody, limited_body, refuse, serving
 from akin.edge.serving import MOST_HEADERS, BoundedProtocol, most_connections, server_config
@@ -44,7 +45,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def served(monkeypatch: pytest.MonkeyPatch, **limits: float) -> AsyncIterator[Connect]:
+async def served(monkeypatch: pytest.MonkeyPatch, keep_alive: float = 5, **limits: float) -> AsyncIterator[Connect]:
     """Run a server with other limits, and yield a function that connects to it."""
     for name, value in (
         {"_SECONDS_OF_HEAD": 0.2, "_SECONDS_TO_READ": 0.2, "_SECONDS_TO_READ_REFUSAL": 0.05} | limits
@@ -52,7 +53,7 @@ async def served(monkeypatch: pytest.MonkeyPatch, **limits: float) -> AsyncItera
         monkeypatch.setattr(serving, name, value)
     writers: list[asyncio.StreamWriter] = []
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
-        server = uvicorn.Server(server_config(app, lifespan="off", log_config=None))
+        server = uvicorn.Server(server_config(app, lifespan="off", log_config=None, timeout_keep_alive=keep_alive))
         task = asyncio.create_task(server._serve([listener]))
         while not server.started:
             await asyncio.sleep(0.001)
@@ -164,11 +165,24 @@ async def test_a_client_that_does_not_read_is_dropped(
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(b"GET " + path + HOST + keep + b"\r\n")
-        await gone(1)
+        await gone()
 
 
-async def gone(count: int) -> None:
-    """Wait until so many connections were there and none is left."""
+@pytest.mark.parametrize("keep", [b"", b"Connection: close\r\n"], ids=["keep-alive", "close"])
+async def test_a_connection_that_is_closed_does_not_wait_for_its_reader(
+    monkeypatch: pytest.MonkeyPatch, keep: bytes
+) -> None:
+    # As if all that waits were less than what pauses the application.
+    monkeypatch.setattr(BoundedProtocol, "pause_writing", HttpToolsProtocol.pause_writing)
+    async with served(monkeypatch, keep_alive=0.1) as connect:
+        _, writer = await connect()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(b"GET /large" + HOST + keep + b"\r\n")
+        await gone()
+
+
+async def gone() -> None:
+    """Wait until there was a connection and none is left."""
     async with asyncio.timeout(5):
         while not BoundedProtocol._open:
             await asyncio.sleep(0.005)
