@@ -161,6 +161,16 @@ loadtest: setup .venv-loadtests/ready ## simulated users: USERS=20 DURATION=60s 
 loadtest-rate: setup .venv-loadtests/ready ## the highest rate of arrivals with p95 at most 100 ms
 	.venv-loadtests/bin/python -m loadtests rate --duration "$(DURATION)" $(if $(filter command line,$(origin CORPUS)),--corpus "$(CORPUS)") $(ARGS)
 
+given = $(if $(filter-out file,$(origin $(1))),$($(1)),$(2))
+
+.PHONY: soak
+soak: setup .venv-loadtests/ready ## mixed traffic with hot swaps; nothing may grow or fail: MINUTES=30 CORPUS=sample, report in dist/soak
+	.venv-loadtests/bin/python -m loadtests soak --duration "$(call given,MINUTES,30)m" $(if $(filter command line,$(origin CORPUS)),--corpus "$(CORPUS)") $(ARGS)
+
+.PHONY: overload
+overload: setup .venv-loadtests/ready ## ten times the sustained rate: DURATION=5m, report in dist/overload
+	.venv-loadtests/bin/python -m loadtests overload --duration "$(call given,DURATION,5m)" $(if $(filter command line,$(origin CORPUS)),--corpus "$(CORPUS)") $(ARGS)
+
 .PHONY: reproduce
 reproduce: setup .venv-dvc/ready ## the training pipeline by DVC: only the stages whose inputs changed (ARGS for dvc repro)
 	.venv-dvc/bin/dvc repro $(ARGS)
