@@ -89,6 +89,7 @@ def test_no_client_of_a_part_reads_a_proxy_from_the_environment() -> None:
 
 def test_the_checks_of_the_containers_ignore_the_proxy() -> None:
     """Docker passes the proxy of the machine to every container."""
-    for path in sorted((ROOT / "deploy").glob("*.Dockerfile")):
-        checks = [line for line in path.read_text().splitlines() if "urllib.request" in line]
-        assert all("ProxyHandler({})" in line for line in checks), path.name
+    lines = [line for path in (ROOT / "deploy").glob("*.Dockerfile") for line in path.read_text().splitlines()]
+    checks = [line for line in lines if "urllib.request" in line]
+    assert checks
+    assert [line for line in checks if "ProxyHandler({})" not in line] == []
