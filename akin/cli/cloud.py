@@ -131,6 +131,59 @@ def take(run: Run, settings: File = None, json: Json = False) -> None:
 
 
 @app.command()
+def deploy(
+    part: Annotated[str, typer.Argument(metavar="api|page", help="The API for programs, or the page for readers.")],
+    models: Annotated[
+        str, typer.Option(metavar="ADDRESS@DIGEST", help="Models; default: the latest in the bucket.")
+    ] = "",
+    snapshot: Annotated[
+        str, typer.Option(metavar="ADDRESS@DIGEST", help="Snapshot; default: the latest in the bucket.")
+    ] = "",
+    tag: Annotated[str | None, typer.Option(help="Tag of the images; default: that of the settings.")] = None,
+    build: Annotated[bool, typer.Option("--build", help="Build and push the images with this tag first.")] = False,
+    revision: Annotated[str, typer.Option(metavar="COMMIT", help="Commit that is built, for the labels.")] = "unknown",
+    settings: File = None,
+    json: Json = False,
+) -> None:
+    """Deploy to Cloud Run: test a revision without traffic, give it the traffic, test again, or go back."""
+    from akin.cloud.config import read_cloud
+    from akin.cloud.deploy import Deployment
+    from akin.cloud.render import check_part, pinned
+
+    check_part(part)
+    cloud = read_cloud(settings, {"tag": tag})
+    deployment = Deployment(cloud, part, pinned(cloud, "models", models), pinned(cloud, "snapshot", snapshot), say)
+    if build:
+        deployment.build(revision)
+    name = deployment.run()
+    if json:
+        print_json({"revision": name, "models": deployment.models, "snapshot": deployment.snapshot})
+
+
+@app.command()
+def manifests(
+    overlay: Annotated[str, typer.Argument(metavar="cpu|gpu", help="Where Triton runs.")],
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write.")],
+    models: Annotated[
+        str, typer.Option(metavar="ADDRESS@DIGEST", help="Models; default: the latest in the bucket.")
+    ] = "",
+    snapshot: Annotated[
+        str, typer.Option(metavar="ADDRESS@DIGEST", help="Snapshot; default: the latest in the bucket.")
+    ] = "",
+    tag: Annotated[str | None, typer.Option(help="Tag of the images; default: that of the settings.")] = None,
+    settings: File = None,
+) -> None:
+    """Write a folder of Kustomize for GKE: kubectl apply -k FOLDER."""
+    from akin.cloud.config import read_cloud
+    from akin.cloud.render import check_overlay, pinned, write_manifests
+
+    check_overlay(overlay)
+    cloud = read_cloud(settings, {"tag": tag})
+    write_manifests(cloud, overlay, pinned(cloud, "models", models), pinned(cloud, "snapshot", snapshot), to)
+    say(f"apply it with: kubectl apply -k {to}")
+
+
+@app.command()
 def worker(
     job: Annotated[str, typer.Argument(metavar="JOB", help="The work, as `akin cloud train` writes it.")],
 ) -> None:

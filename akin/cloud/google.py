@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import httpx
@@ -18,10 +18,10 @@ TRIES = 4
 PAUSE = 1.0
 """Half of the first pause between two tries, in s; each later pause is twice as long."""
 _LOG_IN = "run `gcloud auth application-default login`; on Google Cloud, give the machine or the pod a service account"
-# The role that has a permission, by the beginning of its name, and the place where it is granted.
+# The role that has a permission, by the beginning of its name in small letters, and the place where it is granted.
 ROLES = {
     "aiplatform.": ("roles/aiplatform.user", "the project {project}"),
-    "iam.serviceAccounts.actAs": ("roles/iam.serviceAccountUser", "the service account that the job runs as"),
+    "iam.serviceaccounts.actas": ("roles/iam.serviceAccountUser", "the service account that the job runs as"),
     "logging.": ("roles/logging.viewer", "the project {project}"),
     "secretmanager.": ("roles/secretmanager.secretAccessor", "the secret"),
     "storage.": ("roles/storage.objectUser", "the bucket"),
@@ -151,15 +151,22 @@ class GoogleApi:
         return f"Google answered {answer.status_code}: {message}"
 
     def _missing_role(self, message: str, service: str) -> str:
-        found = re.search(r"[a-z][A-Za-z]*\.[A-Za-z]+\.[A-Za-z]+", message)
-        permission = found[0] if found and any(map(found[0].startswith, ROLES)) else ""
-        key = max((each for each in ROLES if permission.startswith(each)), key=len, default=_SERVICES[service])
-        role, where = ROLES[key]
+        key, permission = find_permission(message, ROLES)
+        role, where = ROLES[key or _SERVICES[service]]
         account = getattr(self._credentials, "service_account_email", "") or "your account"
         return (
             f"permission denied{f' ({permission})' if permission else ''}: {account} needs {role} on "
             f"{where.format(project=self.project)}. Google says: {message} docs/cloud.md lists the roles of each step."
         )
+
+
+def find_permission(message: str, known: Iterable[str]) -> tuple[str, str]:
+    """Return the first beginning of a permission that a message names, and the whole name; empty if it names none."""
+    for name in re.findall(r"\b[a-z][A-Za-z]*\.[A-Za-z]+\.[A-Za-z]+\b", message):
+        for key in known:
+            if name.lower().startswith(key):
+                return key, name
+    return "", ""
 
 
 class _Transport(Request):
