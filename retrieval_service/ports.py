@@ -194,7 +194,7 @@ class LexicalIndex(Protocol):
     def search(
         self, text: str, k: int, *, against: tuple[str, float] = ("", 0.0), admitted: Filter | None = None
     ) -> Hits:
-        """Return the k admitted rows of greatest BM25 score for a text.
+        """Return the k admitted rows of greatest score for a text: BM25, or the sum of learned weights.
 
         The words that a filter requires in title or abstract count in the score; without such words, only rows that
         share a term with the text are found. A filter without a text and without words finds the newest rows, all of
