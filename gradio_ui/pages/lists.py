@@ -187,7 +187,8 @@ def _body(visit: Visit) -> str:
 <details id="akin-list-files"><summary>{text("export")}</summary><div>{files}</div></details>
 <details id="akin-list-import"><summary>{text("import")}</summary><div>
 <label>{text("import_text")}<textarea id="akin-list-text" rows="6" spellcheck="false"></textarea></label>
-<label>{text("import_file")} <input type="file" id="akin-list-file" accept=".bib,.ris,.nbib,.txt,.json,.jsonl,.csv"></label>
+<label>{text("import_file")}
+<input type="file" id="akin-list-file" accept=".bib,.ris,.nbib,.txt,.json,.jsonl,.csv"></label>
 {button("look")}<div id="akin-list-found" role="status"></div></div></details></div>
 <form id="akin-list-within" class="akin-list-row" role="search">
 <label class="akin-hidden" for="akin-list-query">{text("within_label")}</label>
