@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from gradio_ui.answers import CitationCounts, FoundPaper, Highlights
 from gradio_ui.citations import FORMATS
 from gradio_ui.marks import excerpt, marked
+from gradio_ui.said import joined
 from gradio_ui.state import MODES, PageState
 from gradio_ui.words import Words, written_html
 
@@ -104,8 +105,11 @@ def _abstract(paper: FoundPaper) -> str:
 
 
 def _why(paper: FoundPaper, text: Words) -> str:
-    why = paper.highlights.why if paper.highlights else ""
-    return f'<p class="akin-why">{written_html(why, text)}</p>' if why else ""
+    if not paper.highlights or not paper.highlights.why:
+        return ""
+    english = paper.highlights.why
+    why = joined(english, paper.highlights.coded_why, "; ", text)
+    return f'<p class="akin-why">{written_html(why, text) if why == english else escape(why)}</p>'
 
 
 def external_link(link: str, inner: str) -> str:

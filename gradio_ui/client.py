@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gradio_ui import reader
 from gradio_ui.answers import Answer, CorpusInfo, FoundPaper, Health, LinkedPapers, Neighbourhood, WholePaper
+from gradio_ui.said import of_error
 from gradio_ui.settings import Settings
 from gradio_ui.state import SORTS, SORTS_BY_FACT, WITHDRAWN, PageState
 from gradio_ui.words import Note, note
@@ -371,8 +372,9 @@ def _translate(response: httpx.Response) -> RequestFailed:
     if error.code in _ABOUT_KEYS:
         _log.error("%s does not accept this page's key (AKIN_API_KEY): %s", response.url.netloc.decode(), error.message)
         return ServiceBusy(note("service.no_key"))
+    said = of_error(error.code, error.message)
     if error.code == "no_snapshot":
-        return NothingIndexed(error.message)
+        return NothingIndexed(said)
     if response.status_code >= 500 or response.status_code == 429:
-        return ServiceBusy(error.message)
-    return RequestRefused(error.message, error.code)
+        return ServiceBusy(said)
+    return RequestRefused(said, error.code)

@@ -17,6 +17,7 @@ from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRef
 from gradio_ui.controls import LONGEST_SENT, facets, feed_link, offers, order_fact, toolbar
 from gradio_ui.pages.document import navigation
 from gradio_ui.pages.visit import Visit
+from gradio_ui.said import lacking, of_service
 from gradio_ui.state import MODES, SORTS_BY_FACT, Notes, PageState
 from gradio_ui.usefulness import buttons, line
 from gradio_ui.words import Note, Words, note, written_html
@@ -167,9 +168,9 @@ def answer_status(state: PageState, answer: Answer, notes: Notes, text: Words, *
 
     With `has_map`, a link shows the results on the map of the corpus.
     """
-    warnings: list[Note | str] = [*notes, *answer.notes]
+    warnings: list[Note | str] = [*notes, *of_service(answer.notes, answer.coded_notes)]
     if answer.degraded:
-        warnings.append(note("status.incomplete", reason=answer.degraded))
+        warnings.append(note("status.incomplete", reason=lacking(answer, text)))
     if answer.query.operators:
         warnings.append(note("status.conditions", conditions=_conditions(answer.query.operators)))
     if answer.query.truncated:

@@ -18,7 +18,8 @@ from gradio_ui.citations import EXPORTS
 from gradio_ui.pages.export import passed_on
 from gradio_ui.pages.site import Site
 from gradio_ui.pages.visit import Visit
-from gradio_ui.words import Words
+from gradio_ui.said import lacking, of_service
+from gradio_ui.words import Words, written
 
 MOST_ASKED: Final = 1000
 """Papers that one question may name; the service's own limit."""
@@ -96,14 +97,14 @@ async def like(request: Request, site: Site, body: Listed) -> Response:
     text = site.visit(request).words
     asked: dict[str, object] = {"like": body.ids, "unlike": body.unlike, "k": _wanted(body)}
     found = await site.service.ask("/search", Answer, asked)
-    return JSONResponse({"papers": [_shown(paper, text) for paper in found.results], "notes": _notes(found)})
+    return JSONResponse({"papers": [_shown(paper, text) for paper in found.results], "notes": _notes(found, text)})
 
 
 async def within(request: Request, site: Site, body: Within) -> Response:
     """Return the papers of a list that fit a text best."""
     text = site.visit(request).words
     found = await site.service.ask("/search", Answer, {"query": body.text, "ids": body.ids, "k": _K})
-    return JSONResponse({"papers": [_shown(paper, text) for paper in found.results], "notes": _notes(found)})
+    return JSONResponse({"papers": [_shown(paper, text) for paper in found.results], "notes": _notes(found, text)})
 
 
 async def missing(request: Request, site: Site, body: Listed) -> Response:
@@ -116,7 +117,13 @@ async def missing(request: Request, site: Site, body: Listed) -> Response:
         for paper in found.results
     ]
     topics = [{"papers": topic.papers, "near": list(map(_named, topic.near))} for topic in found.topics]
-    return JSONResponse({"papers": shown, "topics": topics, "notes": list(found.notes)})
+    return JSONResponse(
+        {
+            "papers": shown,
+            "topics": topics,
+            "notes": [written(note, text) for note in of_service(found.notes, found.coded_notes)],
+        }
+    )
 
 
 async def resolve(request: Request, site: Site, body: Import) -> Response:
@@ -135,8 +142,9 @@ def _wanted(body: Listed) -> int:
     return _K if max(len(body.ids), len(body.unlike)) < MOST_ASKED else _MOST_WANTED
 
 
-def _notes(found: Answer) -> list[str]:
-    return [note for note in (found.degraded, *found.notes) if note]
+def _notes(found: Answer, text: Words) -> list[str]:
+    notes = (lacking(found, text), *of_service(found.notes, found.coded_notes))
+    return [written(note, text) for note in notes if note]
 
 
 def _named(paper: NearPaper) -> dict[str, str]:
