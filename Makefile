@@ -202,6 +202,10 @@ docs-source: .venv/ready .venv-docs/ready
 docs-serve: docs-source ## the same at http://127.0.0.1:8000, while you write (`make docs-source` takes changes over)
 	.venv-docs/bin/zensical serve --dev-addr 127.0.0.1:8000 --config-file dist/docs-source/zensical.toml
 
+.PHONY: docs-test
+docs-test: setup docs browser ## the commands of quickstart and tutorials, run over the sample papers; the site in a browser
+	.venv/bin/python -m pytest -m long tests/docs
+
 # --- checks ---
 
 .PHONY: check
