@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import tomllib
+import urllib.error
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +40,9 @@ def main() -> int:
     try:
         write_source(folder)
         add_mermaid(folder / "pages/assets", ROOT / ".cache/mermaid")
+    except urllib.error.URLError as error:
+        print(f"docs: the npm registry does not answer ({error}): set npm_config_registry to another", file=sys.stderr)
+        return 1
     except (OSError, ValueError) as error:
         print(f"docs: {error}", file=sys.stderr)
         return 1
@@ -74,7 +79,7 @@ def configuration(written: Path) -> str:
     if missing := sorted(named - found.keys()):
         raise ValueError(f"the navigation in deploy/docs/zensical.toml names pages that are not there: {missing}")
     more = [
-        f'    {{ "{pages.title_of(path.read_text("utf-8"))}" = "{name}" }},\n'
+        f"    {{ {json.dumps(pages.title_of(name, path.read_text('utf-8')))} = {json.dumps(name)} }},\n"
         for name, path in found.items()
         if name not in named
     ]
@@ -82,10 +87,10 @@ def configuration(written: Path) -> str:
     inside, end, rest = after.partition("  ] },\n")
     text = before + how_to + inside + "".join(more) + end + rest
     if address := os.environ.get("DOCS_URL"):
-        text = text.replace("[project]\n", f'[project]\nsite_url = "{address}"\n', 1)
+        text = text.replace("[project]\n", f"[project]\nsite_url = {json.dumps(address)}\n", 1)
     if name := os.environ.get("GITHUB_REPOSITORY"):
         repo = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{name}"
-        text = text.replace("[project]\n", f'[project]\nrepo_url = "{repo}"\n', 1)
+        text = text.replace("[project]\n", f"[project]\nrepo_url = {json.dumps(repo)}\n", 1)
     return text
 
 

@@ -68,9 +68,9 @@ def with_front_matter(text: str) -> str:
     return f"---\ndiagrams: true\n---\n\n{text}"
 
 
-def title_of(text: str) -> str:
-    """Return the first heading of a page."""
+def title_of(name: str, text: str) -> str:
+    """Return the first heading of a page; fail with the page's name if it has none."""
     found = re.search(r"^# (.+)$", text, re.MULTILINE)
     if not found:
-        raise ValueError("a page needs a heading of the first level")
+        raise ValueError(f"{name} needs a heading of the first level: it is the page's title")
     return found[1].strip()

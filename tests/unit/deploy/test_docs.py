@@ -192,3 +192,30 @@ def test_the_site_is_at_a_relative_place() -> None:
     theme = (ROOT / "deploy/docs/theme/main.html").read_text("utf-8")
     assert all("| url }}" in source for source in re.findall(r'src="([^"]+)"', theme))
     assert "default-src 'self'" in theme
+
+
+def test_addresses_and_titles_with_quotes_stay_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in docs.nav_pages(tomllib.loads((docs.HERE / "zensical.toml").read_text("utf-8"))["project"]["nav"]):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("# Here\n")
+    (tmp_path / "odd.md").write_text('# A "title" \\ with signs\n')
+    monkeypatch.setenv("DOCS_URL", 'https://example.org/"x"')
+    monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
+    project = tomllib.loads(docs.configuration(tmp_path))["project"]
+    assert project["site_url"] == 'https://example.org/"x"'
+    assert project["repo_url"].endswith("/owner/name")
+    assert {'A "title" \\ with signs': "odd.md"} in next(each["How to"] for each in project["nav"] if "How to" in each)
+    (tmp_path / "odd.md").write_text("no heading\n")
+    with pytest.raises(ValueError, match=r"odd\.md needs a heading"):
+        docs.configuration(tmp_path)
+
+
+def test_a_registry_that_is_away_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
+    monkeypatch.setattr("sys.argv", ["docs", str(tmp_path / "out")])
+    monkeypatch.setattr(docs, "ROOT", tmp_path)
+    monkeypatch.setattr(docs, "write_source", lambda _: None)
+    assert docs.main() == 1
+    assert "npm_config_registry" in capsys.readouterr().err
