@@ -252,7 +252,8 @@ coverage: .venv/ready gradio_ui/katex/VERSION ## coverage of the unit tests, wit
 
 .PHONY: test
 test: setup check check-training browser ## both checks, and the default tests
-	.venv/bin/python -m pytest tests
+	.venv/bin/python -m pytest tests/unit -n auto --maxprocesses 8
+	.venv/bin/python -m pytest tests --ignore=tests/unit
 	.venv-training/bin/python -m pytest -c training/pyproject.toml training/tests
 
 .PHONY: e2e
