@@ -11,6 +11,9 @@ from types import ModuleType
 from typing import Any, Final
 
 CLIENT: Final = Path(__file__).resolve().parents[2] / "client"
+LONGEST: Final = 88
+"""Characters of a line of code."""
+
 _SECTION = re.compile(r"^(Args|Returns|Yields|Raises):$")
 _NAMED = re.compile(r"^    (\*{0,2}\w+): (.*)$")
 
@@ -23,12 +26,12 @@ def client_page() -> str:
         "Made from the code of `akin_client`; [Python client](../python-client.md) explains its use.",
         "`AsyncClient` has the same methods, to be awaited.\n",
         *described("Client", package.Client),
-        "    " + signature("Client", package.Client.__init__) + "\n",
+        *called("Client", package.Client.__init__),
         *docstring(package.Client.__init__),
     ]
     for name, method in vars(package.Client).items():
         if not name.startswith("_") and callable(method):
-            lines += [f"### {name}\n", "    " + signature(name, method) + "\n", *docstring(method)]
+            lines += [f"### {name}\n", *called(name, method), *docstring(method)]
     lines += ["## Repetitions\n", *docstring(package.retries.Retries)]
     lines += ["## Errors\n", "| error | is a | meaning |", "| --- | --- | --- |"]
     for error in error_tree(package.AkinError):
@@ -55,13 +58,18 @@ def described(name: str, thing: Any) -> list[str]:
     return [f"## {name}\n", *docstring(thing)]
 
 
-def signature(name: str, function: Any) -> str:
-    """Return how a function is called, as text without `self`."""
+def called(name: str, function: Any) -> list[str]:
+    """Return how a function is called, without `self`; if that is long, each parameter has a line of its own."""
     found = inspect.signature(function)
     kept = [each for each in found.parameters.values() if each.name != "self"]
-    returned = "" if name[0].isupper() else f" -> {found.return_annotation}"
-    shown = str(found.replace(parameters=kept, return_annotation=inspect.Signature.empty))
-    return name + re.sub(r": '([^']*)'", r": \1", shown) + returned
+    parts = [re.sub(r": '([^']*)'", r": \1", str(each)) for each in kept]
+    by_name = next((place for place, each in enumerate(kept) if each.kind is each.KEYWORD_ONLY), None)
+    if by_name is not None:
+        parts.insert(by_name, "*")
+    end = ")" if name[0].isupper() else f") -> {found.return_annotation}"
+    short = f"{name}({', '.join(parts)}{end}"
+    lines = [short] if len(short) <= LONGEST else [f"{name}(", *(f"    {each}," for each in parts), end]
+    return ["```python", *lines, "```", ""]
 
 
 def docstring(thing: Any) -> list[str]:
@@ -69,7 +77,7 @@ def docstring(thing: Any) -> list[str]:
     lines: list[str] = []
     for line in (inspect.getdoc(thing) or "").splitlines():
         if section := _SECTION.match(line):
-            lines += [f"*{section[1]}*", ""]
+            lines += [f"*{ {'Args': 'Arguments'}.get(section[1], section[1]) }*", ""]
         elif named := _NAMED.match(line):
             lines.append(f"- `{named[1]}`: {named[2]}")
         else:

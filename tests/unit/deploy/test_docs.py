@@ -184,7 +184,7 @@ def test_a_docstring_becomes_a_list() -> None:
         """
 
     lines = [line for line in docstring(function) if line]
-    assert lines == ["Do it.", "*Args*", "- `one`: The first", "  of two.", "*Raises*", "- `OSError`: never."]
+    assert lines == ["Do it.", "*Arguments*", "- `one`: The first", "  of two.", "*Raises*", "- `OSError`: never."]
 
 
 def test_the_site_is_at_a_relative_place() -> None:
