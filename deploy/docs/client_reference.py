@@ -14,7 +14,7 @@ CLIENT: Final = Path(__file__).resolve().parents[2] / "client"
 LONGEST: Final = 88
 """Characters of a line of code."""
 
-_SECTION = re.compile(r"^(Args|Returns|Yields|Raises):$")
+_SECTION = re.compile(r"^(Args|Attributes|Returns|Yields|Raises):$")
 _NAMED = re.compile(r"^    (\*{0,2}\w+): (.*)$")
 
 

@@ -42,6 +42,20 @@ function numberOf(text) {
   return /^(\d+\.?\d*|\.\d+)(e\d{1,2})?$/.test(plain) ? Number(plain) : NaN;
 }
 
+const share = (value) => value > 0 && value <= 1;
+const RULES = {
+  spare: (value) => value >= 0 && Number.isInteger(value),
+  snapshots: (value) => value >= 1 && Number.isInteger(value),
+  changed: (value) => value >= 0,
+  mean_share: share,
+  utilisation: share,
+};
+
+/** Return true if an input can have a value. */
+function usable(name, value) {
+  return Number.isFinite(value) && (RULES[name] ?? ((each) => each > 0))(value);
+}
+
 /** Return a result as the page shows it. */
 function shown(value) {
   if (typeof value === "boolean") return value ? "yes" : "no: choose a machine with more";
@@ -71,15 +85,15 @@ function start() {
   const results = rowsOf("result");
   const update = () => {
     const given = {};
-    let usable = true;
+    let all = true;
     for (const [name, field] of inputs) {
       given[name] = numberOf(field.value);
-      const positive = given[name] > 0 || (given[name] === 0 && ["spare", "changed"].includes(name));
-      field.setAttribute("aria-invalid", String(!positive));
-      usable &&= positive;
+      const good = usable(name, given[name]);
+      field.setAttribute("aria-invalid", String(!good));
+      all &&= good;
     }
-    const made = usable ? estimate(given) : {};
-    for (const [name, cell] of results) cell.textContent = usable ? shown(made[name]) : "–";
+    const made = all ? estimate(given) : {};
+    for (const [name, cell] of results) cell.textContent = all ? shown(made[name]) : "–";
   };
   const again = document.createElement("button");
   again.type = "button";
@@ -94,5 +108,5 @@ function start() {
   update();
 }
 
-if (typeof document === "undefined") module.exports = { estimate, numberOf, shown };
+if (typeof document === "undefined") module.exports = { estimate, numberOf, shown, usable };
 else document.addEventListener("DOMContentLoaded", start);

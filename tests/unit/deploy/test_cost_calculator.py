@@ -108,3 +108,28 @@ def test_what_is_no_number_is_none() -> None:
     ]
     read = run(f"{json.dumps(texts)}.map(cost.numberOf)")
     assert read == [2_500_000, 12.5, 0.5, 1e6, None, None, None, None, None, None, None, None, 5000.25]
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("papers", [1, 1e9], [0, -1]),
+        ("spare", [0, 2], [0.5, -1]),
+        ("snapshots", [1, 3], [0, 1.5]),
+        ("changed", [0, 10], [-1]),
+        ("utilisation", [0.1, 1], [0, 1.1]),
+        ("mean_share", [1], [2]),
+    ],
+)
+def test_inputs_have_bounds(name: str, good: list[float], bad: list[float]) -> None:
+    assert run(f"{json.dumps([*good, *bad])}.map((each) => cost.usable({json.dumps(name)}, each))") == (
+        [True] * len(good) + [False] * len(bad)
+    )
+    assert run(f"[NaN, Infinity].map((each) => cost.usable({json.dumps(name)}, each))") == [False, False]
+
+
+@needs_node
+def test_every_default_is_within_its_bounds() -> None:
+    given = json.dumps(defaults())
+    assert run(f"Object.entries({given}).filter(([name, each]) => !cost.usable(name, each))") == []

@@ -51,6 +51,17 @@ def test_every_link_of_the_site_leads_to_a_file_of_it(source: Path) -> None:
     assert found > 200
 
 
+def test_every_table_has_its_head(source: Path) -> None:
+    """Rows behind an empty line are shown as text."""
+    tables = 0
+    for page in (source / "pages").rglob("*.md"):
+        text = re.sub(r"^```.*?^```$|^ {4}[^\n]*$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for table in re.findall(r"(?:^\|[^\n]*\n)+", text, re.MULTILINE):
+            tables += 1
+            assert re.match(r"\|[^\n]*\n\|[ :|-]+\|\n", table), f"{page.name}: {table[:80]}"
+    assert tables > 150
+
+
 def test_the_navigation_names_every_page_once(source: Path) -> None:
     project = tomllib.loads((source / "zensical.toml").read_text("utf-8"))["project"]
     named = docs.nav_pages(project["nav"])
