@@ -15,6 +15,7 @@ from akin.cli import (
     cite,
     collection,
     digest,
+    doctor,
     drift,
     encoder,
     evaluate,
@@ -64,6 +65,7 @@ cite.add_to(app)
 resolve.add_to(app)
 digest.add_to(app)
 mcp.add_to(app)
+doctor.add_to(app)
 evaluate.add_to(app)
 train.add_to(app)
 
