@@ -10,7 +10,8 @@ AkinError              1
 ├── SavedSearchesUnusable 8 saved searches cannot be read, or their report cannot be written
 ├── FeedbackUnusable   9   feedback of readers cannot be read, or there is none to export
 ├── CollectionUnusable 10  collected queries cannot be read, or are too few to compare
-└── KeysError         11   the keys of the API cannot be read or changed
+├── KeysError         11   the keys of the API cannot be read or changed
+└── BackupError       13   a backup cannot be written, or one is damaged or does not fit this machine
 """
 
 from __future__ import annotations
@@ -80,3 +81,9 @@ class KeysError(AkinError):
     """Keys of the API that cannot be read or changed."""
 
     exit_code = 11
+
+
+class BackupError(AkinError):
+    """Backup that cannot be written, is damaged, or cannot be restored here."""
+
+    exit_code = 13

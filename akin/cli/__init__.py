@@ -12,6 +12,7 @@ import sys
 import typer
 
 from akin.cli import (
+    backup,
     cite,
     collection,
     digest,
@@ -66,6 +67,7 @@ resolve.add_to(app)
 digest.add_to(app)
 mcp.add_to(app)
 doctor.add_to(app)
+backup.add_to(app)
 evaluate.add_to(app)
 train.add_to(app)
 

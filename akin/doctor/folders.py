@@ -24,11 +24,11 @@ FIRST_BUILD = 1_000_000_000
 
 LEFT_BEHIND = (
     "snapshots/.building-*",
-    ".restore-*",
-    ".refresh-*",
+    "maps/.building-*",
     "corpora/.*.part",
     "corpora/*/.*.part",
-    "maps/.building-*",
+    ".restor*",
+    "*/.restore-*",
 )
 _BUILD_LOCK = "snapshots/.lock"
 
