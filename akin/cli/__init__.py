@@ -29,6 +29,7 @@ from akin.cli import (
     mcp,
     papers,
     references,
+    refresh,
     relevance,
     reranker,
     resolve,
@@ -68,6 +69,7 @@ digest.add_to(app)
 mcp.add_to(app)
 doctor.add_to(app)
 backup.add_to(app)
+refresh.add_to(app)
 evaluate.add_to(app)
 train.add_to(app)
 
