@@ -66,6 +66,7 @@ def test_every_label_in_use_has_these_values() -> None:
     jobs = {job.job_name for job in prometheus().scrape_configs}
     codes = {each.code for each in vars(errors).values() if isinstance(each, type) and hasattr(each, "code")}
     known = {"job": jobs, "reason": codes, "route": {"/search", "/health.*|/metrics"}, "status": {"5..", "499"}}
+    known["bound"] = {"estimate", "lower", "upper"}
     known["outcome"] = {"stored", "dropped", "failed"}
     known["le"] = {
         sample.labels["le"]
