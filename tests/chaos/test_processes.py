@@ -12,19 +12,27 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.akin.test_supervision import SECONDS, Watched, watched
+from tests.integration.akin.test_supervision import Watched, watched
 
 __all__ = ["watched"]
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
-# The default deadline of a search is 2 s, and of its embedding less; the machine may be slow.
+# A quiet machine needs a fifth of these: the figures are in docs/reliability.md.
 ANSWER_SECONDS = 10.0
-NOTICED_SECONDS = 60.0
+SECONDS = 240.0
 
 
 def pid_of(stack: Watched, part: str) -> int:
     return stack.stub() if part == "the stub" else stack.pid(part)
+
+
+def back(stack: Watched, part: str, restarts: int) -> None:
+    """Wait until a part runs after a number of restarts."""
+    began = time.monotonic()
+    while stack.restarts(part) < restarts or not stack.runs(part):
+        assert time.monotonic() - began < SECONDS, stack.akin("status").stdout
+        time.sleep(0.1)
 
 
 def search(stack: Watched) -> httpx.Response | None:
@@ -60,9 +68,7 @@ def stopped(pid: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("part", ["Triton", "the stub"])
-def test_while_the_encoder_hangs_every_search_is_answered_in_its_time(
-    watched: Watched, part: str, record_property: Any
-) -> None:
+def test_while_the_encoder_hangs_every_search_is_answered_in_its_time(watched: Watched, part: str) -> None:
     until(watched, True, SECONDS)
     kept = watched.restarts("Triton")
     slowest, answers = 0.0, []
@@ -70,7 +76,7 @@ def test_while_the_encoder_hangs_every_search_is_answered_in_its_time(
         began = time.monotonic()
         # It is stopped until the supervisor has restarted it.
         while watched.restarts("Triton") == kept:
-            assert time.monotonic() - began < NOTICED_SECONDS
+            assert time.monotonic() - began < SECONDS
             asked = time.monotonic()
             found = search(watched)
             slowest = max(slowest, time.monotonic() - asked)
@@ -101,7 +107,7 @@ def test_an_encoder_that_goes_on_soon_is_not_restarted(watched: Watched, part: s
 def test_a_stopped_server_is_restarted(watched: Watched, part: str) -> None:
     kept, began = watched.restarts(part), time.monotonic()
     with stopped(pid_of(watched, part)):
-        watched.back(part, kept + 1)
+        back(watched, part, kept + 1)
     print(f"{part}: back after {time.monotonic() - began:.1f} s")
     until(watched, True, SECONDS)
 
@@ -113,8 +119,8 @@ def test_a_triton_that_ends_again_and_again_leaves_searches_and_comes_back(watch
         kept = watched.restarts("Triton")
         os.kill(watched.pid("Triton"), signal.SIGKILL)
         began = time.monotonic()
-        while watched.restarts("Triton") == kept or watched.back("Triton", kept + 1) > SECONDS:
-            assert time.monotonic() - began < NOTICED_SECONDS
+        while watched.restarts("Triton") == kept or not watched.runs("Triton"):
+            assert time.monotonic() - began < SECONDS
             found = search(watched)
             answers.append(found.status_code if found is not None else None)
             time.sleep(0.05)
@@ -129,6 +135,6 @@ def test_every_part_killed_at_once_comes_back(watched: Watched) -> None:
         os.kill(watched.pid(part), signal.SIGKILL)
     began = time.monotonic()
     for part, count in before.items():
-        watched.back(part, count + 1)
+        back(watched, part, count + 1)
     until(watched, True, SECONDS)
     print(f"all three: dense after {time.monotonic() - began:.1f} s")
