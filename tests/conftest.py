@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -23,6 +24,9 @@ from akin.stack import lifecycle
 from akin.stack.processes import free_ports
 from akin.stack.triton import TritonProcess, start_triton
 from akin.stack_settings import PORTS, ROOT, Settings
+
+if TYPE_CHECKING:
+    from tests.integration.hostile_records import Hostile
 
 # The stack's own parts ignore a proxy; so do the clients of the tests. What comes from outside still goes through it.
 for name in ("NO_PROXY", "no_proxy"):
@@ -136,3 +140,11 @@ def sample_stack(encoder_repository: Path, tmp_path_factory: pytest.TempPathFact
         time.sleep(0.1)
     yield running
     running.akin("down")
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Hostile:
+    """A snapshot of records that attack whoever shows them; a test must not change it."""
+    from tests.integration.hostile_records import Hostile
+
+    return Hostile(tmp_path_factory.mktemp("hostile"))

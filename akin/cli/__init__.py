@@ -12,9 +12,13 @@ import sys
 import typer
 
 from akin.cli import (
+    backup,
+    bundles,
     cite,
+    cloud,
     collection,
     digest,
+    doctor,
     drift,
     encoder,
     evaluate,
@@ -27,6 +31,7 @@ from akin.cli import (
     mcp,
     papers,
     references,
+    refresh,
     relevance,
     reranker,
     resolve,
@@ -46,6 +51,9 @@ app = typer.Typer(
 )
 app.add_typer(encoder.app, name="encoder")
 app.add_typer(reranker.app, name="reranker")
+app.add_typer(bundles.push, name="push")
+app.add_typer(bundles.fetch, name="fetch")
+app.add_typer(cloud.app, name="cloud")
 index_maintenance.add_to(index.app)
 app.add_typer(index.app, name="index")
 app.add_typer(keys.app, name="keys")
@@ -64,6 +72,9 @@ cite.add_to(app)
 resolve.add_to(app)
 digest.add_to(app)
 mcp.add_to(app)
+doctor.add_to(app)
+backup.add_to(app)
+refresh.add_to(app)
 evaluate.add_to(app)
 train.add_to(app)
 

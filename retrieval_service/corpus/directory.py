@@ -162,8 +162,11 @@ class SnapshotDirectory:
         return removed
 
     @contextmanager
-    def new_build(self) -> Iterator[Path]:
+    def new_build(self, snapshot_id: str | None = None) -> Iterator[Path]:
         """Make a directory named `.building-<id>` to build a snapshot in; remove it afterwards unless it was published.
+
+        Args:
+            snapshot_id: Id of a snapshot that is copied here; None for a new one.
 
         Raises:
             BuildInProgress: Another process is building.
@@ -171,13 +174,13 @@ class SnapshotDirectory:
         with self._build_lock():
             self._remove_unpublished()
             try:
-                yield self.another_build()
+                yield self.another_build(snapshot_id)
             finally:
                 self._remove_unpublished()
 
-    def another_build(self) -> Path:
+    def another_build(self, snapshot_id: str | None = None) -> Path:
         """Return a further directory to build a snapshot in, inside the block of `new_build`."""
-        directory = self.root / f"{_BUILDING}{self._new_id()}"
+        directory = self.root / f"{_BUILDING}{snapshot_id or self._new_id()}"
         directory.mkdir()
         return directory
 

@@ -32,7 +32,9 @@ def test_a_flipped_bit_is_found(copy: Path, name: str, place: float) -> None:
 
 
 def test_every_file_of_the_lexical_index_counts(copy: Path) -> None:
-    for path in (copy / "lexical").glob("*.idx"):
+    parts = list((copy / "lexical").glob("*.idx"))
+    assert parts
+    for path in parts:
         flip(path)
         assert path in [error.path for error in verify_snapshot(copy)]
 
