@@ -66,6 +66,7 @@ def push_snapshot(data: Path, address: str, snapshot: str | None, say: Say) -> B
         BucketError: There is no such snapshot, it is damaged, or the bucket cannot be written.
     """
     from retrieval_service.corpus.directory import SnapshotDirectory
+    from retrieval_service.corpus.manifest import MANIFEST, read_manifest
     from retrieval_service.corpus.snapshot import verify_snapshot
     from retrieval_service.errors import RetrievalError
 
@@ -77,9 +78,11 @@ def push_snapshot(data: Path, address: str, snapshot: str | None, say: Say) -> B
         folder = snapshots.path(name)
         for damage in verify_snapshot(folder):
             raise damage
+        own = [MANIFEST, *read_manifest(folder).files]
     except RetrievalError as error:
         raise BucketError(str(error)) from error
-    files = {f"snapshot/{path}": file for path, file in _below(folder, "").items()}
+    # As the manifest lists them: the lexical index has files whose names begin with a dot.
+    files = {f"snapshot/{path}": folder / path for path in own}
     files |= {f"map/{path}": file for path, file in _below(data / "maps" / name, "").items()}
     bundle = push(Place(address), "snapshot", name, files, say)
     say(f"snapshot {name}, {megabytes(bundle.size)}, is in {address}")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SCHEMES = ("gs", "s3", "az", "https", "http", "file")
 _BLOCK = 4 << 20
+RETRIES = 6
+"""Tries after the first: some seconds in all, as the server of tokens of a pod may need these to start."""
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _ROLES = {"read": "roles/storage.objectViewer", "write": "roles/storage.objectUser"}
@@ -247,7 +249,7 @@ def _open(address: str, scheme: str) -> ObjectStore:
                 "read_timeout": timedelta(minutes=1),
                 "connect_timeout": timedelta(seconds=10),
             },
-            "retry_config": {"max_retries": 4, "retry_timeout": patience},
+            "retry_config": {"max_retries": RETRIES, "retry_timeout": patience},
         }
     try:
         return from_url(address, **options)

@@ -191,6 +191,11 @@ def _check(cloud: Cloud, file: Path) -> None:
             f"{file}: train.budget needs train.price_per_hour, the price of {train.machine} with its accelerators: "
             "prices differ by region and change, so none is built in."
         )
+    if train.wandb_secret and not train.service_account:
+        raise BadSetting(
+            f"{file}: train.wandb_secret needs train.service_account: a job without an account of its own gets no "
+            "token for Secret Manager."
+        )
     if train.seconds < 60:
         raise BadSetting(f"{file}: train.hours and train.budget leave {train.seconds} s: give the job more.")
     for override in train.overrides:

@@ -31,7 +31,11 @@ locals {
     promoter = { role = "roles/artifactregistry.writer", member = google_service_account.promoter.member }
     trainer  = { role = "roles/artifactregistry.reader", member = google_service_account.trainer.member }
     server   = { role = "roles/artifactregistry.reader", member = google_service_account.server.member }
-    # Vertex AI and Cloud Run fetch images as agents of their own.
+    # Vertex AI and Cloud Run fetch images as agents of their own, whatever account a job or a service runs as.
+    vertex_service = {
+      role   = "roles/artifactregistry.reader"
+      member = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-aiplatform.iam.gserviceaccount.com"
+    }
     vertex = {
       role   = "roles/artifactregistry.reader"
       member = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-aiplatform-cc.iam.gserviceaccount.com"

@@ -29,6 +29,16 @@ PERMISSION = (
         ),
         (
             "customJobs",
+            refusal(400, "You do not have permission to act as service_account: t@p.example. (or it may not exist)."),
+            ["roles/iam.serviceAccountUser", "the service account"],
+        ),
+        (
+            "customJobs",
+            refusal(403, "Insufficient scopes", "PERMISSION_DENIED", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"),
+            ["train.service_account"],
+        ),
+        (
+            "customJobs",
             refusal(403, "Vertex AI API has not been used in project", "PERMISSION_DENIED", "SERVICE_DISABLED"),
             [f"gcloud services enable aiplatform.googleapis.com --project={PROJECT}"],
         ),

@@ -72,6 +72,7 @@ def test_a_budget_bounds_the_time() -> None:
         ({"train": {"machine": "g2; rm -rf"}}, r"train\.machine"),
         ({"train": {"accelerators": 0}}, r"train\.accelerators"),
         ({"train": {"wandb_secret": "projects/p/secrets/s"}}, r"train\.wandb_secret"),
+        ({"train": {"wandb_secret": "wandb"}}, r"needs train\.service_account"),
         ({"train": {"service_account": "me"}}, r"train\.service_account"),
         ({"train": {"overrides": ["data.papers=x"]}}, r"train\.papers names the papers"),
         ({"train": {"overrides": ["paths.data=/x"]}}, "folders are fixed"),
