@@ -180,13 +180,13 @@ def _done(action: str) -> str:
 def _first(error: Exception) -> str:
     """Return the first line of a message, without the library's notes on where it arose."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
-    return re.sub(r"^Generic \w+ error: ", "", line)[:600]
+    return re.sub(r"^Generic \w+ error: |(?<=/token)\?\S+", "", line)[:600]
 
 
 def _advice(scheme: str) -> str:
     if scheme == "gs":
         return (
-            "run `gcloud auth application-default login` again, or give this machine's service account to the pod or "
+            "run `gcloud auth application-default login`, or give this machine's service account to the pod or "
             "the service (docs/cloud.md)."
         )
     return "set the credentials of this bucket in the environment."

@@ -105,6 +105,7 @@ class Cloud(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bucket: Address below which runs, inputs, models and snapshots are.
         repository: Name of the repository of Artifact Registry.
         tag: Tag of the images.
+        build_account: Account that builds of images run as; empty for the default of Cloud Build.
         endpoints: Other addresses of interfaces, such as those of Private Service Connect: `aiplatform`, `logging`,
             `secretmanager`.
         train: Settings of training jobs.
@@ -116,6 +117,7 @@ class Cloud(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bucket: str
     repository: Name = "akin"
     tag: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")] = "latest"
+    build_account: Account = ""
     endpoints: dict[str, str] = {}
     train: Train = Train()
     serve: Serve = Serve()

@@ -83,6 +83,7 @@ class Launcher:
         Raises:
             AkinError: The job failed or was cancelled, or something cannot be read.
         """
+        check_run(run)
         vertex, place = self.vertex(), Place(run_address(self.cloud, run))
         while True:
             record = read_json(place, JOB, f"there is no run {run}: `akin cloud train` starts one.")
@@ -105,6 +106,7 @@ class Launcher:
         Raises:
             AkinError: There is no such run, or something cannot be read.
         """
+        check_run(run)
         place = Place(run_address(self.cloud, run))
         record = read_json(place, JOB, f"there is no run {run}: `akin cloud train` starts one.")
         job = self.vertex().get(str(record["job"]))
@@ -125,6 +127,7 @@ class Launcher:
         Raises:
             AkinError: There are none, or Google refused.
         """
+        check_run(run)
         vertex = self.vertex()
         jobs = vertex.active_jobs(run)
         if not jobs:

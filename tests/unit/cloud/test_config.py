@@ -24,7 +24,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_example_names_every_setting_and_no_project() -> None:
     example = tomllib.loads((ROOT / EXAMPLE).read_text("utf-8"))
-    assert {key for key, value in example.items() if value == ""} == {"project", "region", "bucket"}
+    assert {key for key, value in example.items() if value == ""} == {"project", "region", "bucket", "build_account"}
     for table, owner in (("train", Train), ("serve", Serve)):
         known = {each.name for each in msgspec.structs.fields(owner)}
         assert known - set(example[table]) <= {"image"}
