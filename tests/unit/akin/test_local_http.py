@@ -64,7 +64,8 @@ def test_every_request_to_a_part_ignores_the_proxy(port: int, tmp_path: Path) ->
     assert components(Stack([], [], url, url, "", "", complete=True)) == {"snapshot": {"id": "a"}}
     assert request_search(Settings.read({"AKIN_SERVICE_PORT": str(port)}), {"query": "x"})["results"] == []
     model = tmp_path / "text_encoder"
-    model.mkdir()
+    (model / "1").mkdir(parents=True)
+    (model / "1/manifest.json").write_text('{"digest": "d"}')
     (model / "config.pbtxt").write_text('name: "text_encoder"')
     load(f"127.0.0.1:{port}", tmp_path, [1], tmp_path / "log", key="")
 
@@ -90,6 +91,7 @@ def test_no_client_of_a_part_reads_a_proxy_from_the_environment() -> None:
 
 def test_the_checks_of_the_containers_ignore_the_proxy() -> None:
     """Docker passes the proxy of the machine to every container."""
-    for path in sorted((ROOT / "deploy").glob("*.Dockerfile")):
-        checks = [line for line in path.read_text().splitlines() if "urllib.request" in line]
-        assert all("ProxyHandler({})" in line for line in checks), path.name
+    lines = [line for path in (ROOT / "deploy").glob("*.Dockerfile") for line in path.read_text().splitlines()]
+    checks = [line for line in lines if "urllib.request" in line]
+    assert checks
+    assert [line for line in checks if "ProxyHandler({})" not in line] == []
