@@ -16,7 +16,8 @@ EXAMPLE = "deploy/cloud/cloud.example.toml"
 
 Project = Annotated[str, msgspec.Meta(pattern=r"^([a-z][a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$")]
 Region = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+-[a-z]+[0-9]{1,2}$")]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,48}[a-z0-9]$")]
+# A revision is named after its service and the time, in at most 63 signs.
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,44}[a-z0-9]$")]
 Account = Annotated[str, msgspec.Meta(pattern=r"^$|^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 Optional = Annotated[str, msgspec.Meta(pattern=r"^$|^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
 
