@@ -20,10 +20,12 @@ from akin.settings.places import (
     FeedbackFolder,
     Folders,
     KeysPlace,
+    LogFormat,
     Logging,
     PageAddress,
     ServerNames,
     ServiceAddress,
+    Tracing,
     TritonAddress,
 )
 from akin.settings.service import ServiceSettings
@@ -39,6 +41,8 @@ GROUPS: dict[str, type[EnvironmentSettings]] = {
     "Address of the page": PageAddress,
     "Names of the servers": ServerNames,
     "Addresses of Triton": TritonAddress,
+    "Traces": Tracing,
+    "Form of logs": LogFormat,
     "Logs": Logging,
     "The service": ServiceSettings,
     "The page": PageSettings,
