@@ -11,7 +11,9 @@ AkinError              1
 ├── FeedbackUnusable   9   feedback of readers cannot be read, or there is none to export
 ├── CollectionUnusable 10  collected queries cannot be read, or are too few to compare
 ├── KeysError         11   the keys of the API cannot be read or changed
-└── BackupError       13   a backup cannot be written, or one is damaged or does not fit this machine
+├── BucketError       12   a bundle of models, of a snapshot or of a run cannot be pushed or fetched
+├── CloudError        13   Google Cloud refused, or a job or a deployment there failed
+└── BackupError       14   a backup cannot be written, or one is damaged or does not fit this machine
 """
 
 from __future__ import annotations
@@ -83,7 +85,19 @@ class KeysError(AkinError):
     exit_code = 11
 
 
+class BucketError(AkinError):
+    """Bundle of files that cannot be pushed to a bucket or fetched from it."""
+
+    exit_code = 12
+
+
+class CloudError(AkinError):
+    """Refusal of Google Cloud, or a job or a deployment there that failed."""
+
+    exit_code = 13
+
+
 class BackupError(AkinError):
     """Backup that cannot be written, is damaged, or cannot be restored here."""
 
-    exit_code = 13
+    exit_code = 14

@@ -25,6 +25,7 @@ from akin.settings.places import (
     PageAddress,
     ServerNames,
     ServiceAddress,
+    Sources,
     Tracing,
     TritonAddress,
 )
@@ -43,6 +44,7 @@ GROUPS: dict[str, type[EnvironmentSettings]] = {
     "Addresses of Triton": TritonAddress,
     "Traces": Tracing,
     "Form of logs": LogFormat,
+    "Files from a bucket": Sources,
     "Logs": Logging,
     "The service": ServiceSettings,
     "The page": PageSettings,
