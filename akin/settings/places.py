@@ -256,6 +256,30 @@ class CollectionFolder(Folders):
         return self.data / "drift"
 
 
+class Tracing(EnvironmentSettings):
+    """Settings of traces."""
+
+    traces: Annotated[str, AfterValidator(lambda value: http_address(value) if value else value)] = Field(
+        default="",
+        description="Address of a collector of OpenTelemetry (OTLP over HTTP), such as `http://127.0.0.1:4318`, that "
+        "gets traces of requests ([operations.md](operations.md#traces)). It needs the extra `tracing`. Default: "
+        "that of `OTEL_EXPORTER_OTLP_ENDPOINT`, else none.",
+    )
+    traces_share: float = Field(
+        default=1.0, ge=0, le=1, description="Share of the requests that are traced, where no caller has decided that."
+    )
+
+
+class LogFormat(EnvironmentSettings):
+    """Form of logs."""
+
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="Form of the logs of service and page: lines for people, or JSON with the ids of request and trace "
+        "([operations.md](operations.md#logs)).",
+    )
+
+
 class Sources(EnvironmentSettings):
     """Addresses that a server fetches its files from at its start."""
 
@@ -271,7 +295,7 @@ class Sources(EnvironmentSettings):
     )
 
 
-class Logging(EnvironmentSettings):
+class Logging(LogFormat):
     """Settings of logs."""
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(

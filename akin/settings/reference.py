@@ -20,11 +20,13 @@ from akin.settings.places import (
     FeedbackFolder,
     Folders,
     KeysPlace,
+    LogFormat,
     Logging,
     PageAddress,
     ServerNames,
     ServiceAddress,
     Sources,
+    Tracing,
     TritonAddress,
 )
 from akin.settings.service import ServiceSettings
@@ -40,6 +42,8 @@ GROUPS: dict[str, type[EnvironmentSettings]] = {
     "Address of the page": PageAddress,
     "Names of the servers": ServerNames,
     "Addresses of Triton": TritonAddress,
+    "Traces": Tracing,
+    "Form of logs": LogFormat,
     "Files from a bucket": Sources,
     "Logs": Logging,
     "The service": ServiceSettings,

@@ -15,6 +15,7 @@ from akin.settings.places import (
     Logging,
     ServerNames,
     ServiceAddress,
+    Tracing,
     TritonAddress,
     http_address,
 )
@@ -40,7 +41,9 @@ def _service_address(value: str) -> str:
     return http_address(value) if value else value
 
 
-class ServiceSettings(FeedbackFolder, CollectionFolder, KeysPlace, ServiceAddress, ServerNames, TritonAddress, Logging):
+class ServiceSettings(
+    FeedbackFolder, CollectionFolder, KeysPlace, ServiceAddress, ServerNames, TritonAddress, Tracing, Logging
+):
     """Settings of the retrieval service."""
 
     cors_origins: Annotated[str, AfterValidator(_origins)] = Field(

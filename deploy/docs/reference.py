@@ -16,6 +16,7 @@ from deploy.docs.client_reference import client_page
 from deploy.docs.http_reference import http_page
 from retrieval_service.app import create_app
 from retrieval_service.latest_drift import LatestDrift
+from retrieval_service.latest_refresh import LatestRefresh
 from retrieval_service.metrics import Metrics
 from retrieval_service.settings import Settings
 
@@ -80,6 +81,7 @@ def metrics() -> str:
     """Return the page of the service's metrics, from their definitions."""
     counters = Metrics()
     counters.export(LatestDrift(ROOT / "absent"))
+    counters.export(LatestRefresh(ROOT / "absent"))
     labels = {
         family.name: each._labelnames
         for each in vars(counters).values()
