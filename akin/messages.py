@@ -14,6 +14,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def megabytes(size: int) -> str:
+    """Return a number of bytes in megabytes, rounded up."""
+    return f"{-(-size // 1_000_000):,} MB"
+
+
 @contextmanager
 def write_errors(path: Path) -> Iterator[None]:
     """Convert errors of the disk while a file that the caller named is written to `PapersUnusable`."""

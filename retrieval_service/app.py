@@ -60,6 +60,7 @@ from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 from retrieval_service.routes.openapi import openapi
 from retrieval_service.routes.rate_limit import HEADERS_OF_LIMIT, RateLimit
 from retrieval_service.routes.request_metrics import RequestMetrics
+from retrieval_service.routes.shedding import Shedding
 from retrieval_service.routes.state import TIMEOUT_HEADER, ServiceState
 from retrieval_service.routes.version_prefix import VersionPrefix
 from retrieval_service.search.engine import make_engine
@@ -165,7 +166,7 @@ def create_app(
     app.state.keys = ring
     hosts = AllowedHosts.of(settings.service_host, parse_hosts(settings.allowed_hosts))
     # Outside of everything else, so that the answer to an unexpected error has the headers too.
-    outside: ASGIApp = HostCheck(app.build_middleware_stack(), hosts)
+    outside: ASGIApp = HostCheck(Shedding(app.build_middleware_stack(), app, metrics), hosts)
     if origins:
         outside = CORSMiddleware(
             outside,

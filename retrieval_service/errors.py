@@ -259,6 +259,11 @@ class Overloaded(Unavailable):
     code = "overloaded"
     retry_after = 1
 
+    @classmethod
+    def at_once(cls) -> Overloaded:
+        """Return the error of a search for which there is no place to wait."""
+        return cls("The service has more requests than it can answer; repeat the request in a moment.")
+
 
 class DeadlineExceeded(Unavailable):
     """The answer was not ready at the deadline of the client or of the service."""

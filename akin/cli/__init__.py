@@ -12,7 +12,9 @@ import sys
 import typer
 
 from akin.cli import (
+    bundles,
     cite,
+    cloud,
     collection,
     digest,
     drift,
@@ -46,6 +48,9 @@ app = typer.Typer(
 )
 app.add_typer(encoder.app, name="encoder")
 app.add_typer(reranker.app, name="reranker")
+app.add_typer(bundles.push, name="push")
+app.add_typer(bundles.fetch, name="fetch")
+app.add_typer(cloud.app, name="cloud")
 index_maintenance.add_to(index.app)
 app.add_typer(index.app, name="index")
 app.add_typer(keys.app, name="keys")

@@ -62,7 +62,11 @@ def _publish(repository: Path, source: Path, manifest: dict[str, Any]) -> int | 
         EncoderError: The pointer of the repository is damaged.
         OSError: A file cannot be written.
     """
-    if any(version.digest == manifest["digest"] for version in versions(repository)):
+    there = [version.number for version in versions(repository) if version.digest == manifest["digest"]]
+    if there:
+        # A publish that was killed before its last step has promoted nothing.
+        if promoted_number(repository) is None:
+            set_promoted_version(repository, there[0])
         return None
     model = repository / MODEL
     for left in model.glob(f"{_STAGING}*"):

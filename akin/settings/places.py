@@ -256,6 +256,21 @@ class CollectionFolder(Folders):
         return self.data / "drift"
 
 
+class Sources(EnvironmentSettings):
+    """Addresses that a server fetches its files from at its start."""
+
+    models_source: str = Field(
+        default="",
+        description="Address of the models that a container of Triton fetches at its start, as `akin push models` "
+        "prints it: `gs://bucket/folder`, or `gs://bucket/folder@DIGEST` for one bundle only ([cloud.md](cloud.md)).",
+    )
+    snapshot_source: str = Field(
+        default="",
+        description="Address of the snapshot that a container of the service fetches at its start, as `akin push "
+        "snapshot` prints it.",
+    )
+
+
 class Logging(EnvironmentSettings):
     """Settings of logs."""
 

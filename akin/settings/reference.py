@@ -24,6 +24,7 @@ from akin.settings.places import (
     PageAddress,
     ServerNames,
     ServiceAddress,
+    Sources,
     TritonAddress,
 )
 from akin.settings.service import ServiceSettings
@@ -39,6 +40,7 @@ GROUPS: dict[str, type[EnvironmentSettings]] = {
     "Address of the page": PageAddress,
     "Names of the servers": ServerNames,
     "Addresses of Triton": TritonAddress,
+    "Files from a bucket": Sources,
     "Logs": Logging,
     "The service": ServiceSettings,
     "The page": PageSettings,

@@ -62,6 +62,11 @@ class StackSettings(FeedbackFolder, CollectionFolder, KeysPlace, ApiKey, Service
         default=(),
         description="Names of the collections of which a promoted version must be better on one. Default: any of all.",
     )
+    encoder_mirror: Names = Field(
+        default=(),
+        description="Tracker that mirrors the registry after each promotion, as `akin encoder mirror` takes it, such "
+        "as `tracking=mlflow` ([training.md](training.md#tracking)). Default: none.",
+    )
     wait_seconds: float = Field(
         default=0,
         ge=0,

@@ -14,6 +14,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+from akin.storage.durable import make_folder
+
 
 @contextlib.contextmanager
 def hold_lock(
@@ -68,7 +70,7 @@ def lock_now(descriptor: int) -> None:
 
 def _try_lock(path: Path) -> int | None:
     """Return a descriptor that holds the lock; None if another holder has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         lock_now(descriptor)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from retrieval_service.errors import BuildInProgress, SnapshotInUse, SnapshotInv
 
 _BUILDING = ".building-"
 _CURRENT = "CURRENT"
+_ABANDONED_SECONDS = 3600
 
 
 class SnapshotDirectory:
@@ -108,10 +110,13 @@ class SnapshotDirectory:
             # Renamed first, so that a partly removed snapshot never has the name of a published one.
             doomed = self.root / f"{_BUILDING}{snapshot_id}"
             path.rename(doomed)
+            sync(self.root)
             shutil.rmtree(doomed)
 
     def prune(self, keep: int, *, in_use: Callable[[str], None] = lambda _: None) -> list[str]:
         """Remove all but the newest snapshots, the live one and those in use, and return the removed ids.
+
+        What killed commands have left is removed too.
 
         Partial snapshots do not count, and are removed unless live: a build leaves them behind with each step.
 
@@ -123,6 +128,7 @@ class SnapshotDirectory:
             BuildInProgress: Another process is building, perhaps from a snapshot that would be removed.
         """
         with self._build_lock():
+            self._remove_unpublished()
             partial = self._partial()
             whole = [name for name in self.ids() if name not in partial]
             return self._remove_unused([*partial, *whole[keep:]], in_use)
@@ -153,8 +159,11 @@ class SnapshotDirectory:
         return removed
 
     @contextmanager
-    def new_build(self) -> Iterator[Path]:
+    def new_build(self, snapshot_id: str | None = None) -> Iterator[Path]:
         """Make a directory named `.building-<id>` to build a snapshot in; remove it afterwards unless it was published.
+
+        Args:
+            snapshot_id: Id of a snapshot that is copied here; None for a new one.
 
         Raises:
             BuildInProgress: Another process is building.
@@ -162,19 +171,25 @@ class SnapshotDirectory:
         with self._build_lock():
             self._remove_unpublished()
             try:
-                yield self.another_build()
+                yield self.another_build(snapshot_id)
             finally:
                 self._remove_unpublished()
 
-    def another_build(self) -> Path:
+    def another_build(self, snapshot_id: str | None = None) -> Path:
         """Return a further directory to build a snapshot in, inside the block of `new_build`."""
-        directory = self.root / f"{_BUILDING}{_new_id()}"
+        directory = self.root / f"{_BUILDING}{snapshot_id or _new_id()}"
         directory.mkdir()
         return directory
 
     def _remove_unpublished(self) -> None:
+        """Remove what killed commands have left."""
         for stale in self.root.glob(f"{_BUILDING}*"):
             shutil.rmtree(stale, ignore_errors=True)
+        for stale in self.root.glob(f".{_CURRENT}.*"):
+            # A newer one may be of a command that is changing the live snapshot now.
+            with suppress(FileNotFoundError):
+                if time.time() - stale.stat().st_mtime > _ABANDONED_SECONDS:
+                    stale.unlink()
 
     def _build_lock(self) -> AbstractContextManager[None]:
         busy = f"{self.root}: another build is running; wait for its end or choose another AKIN_DATA."

@@ -69,8 +69,8 @@ class Snapshot:
 def open_snapshot(directory: Path, *, gpu: GpuOptions | None = None, **lexical_limits: int) -> Snapshot:
     """Open a published snapshot, after checking that its parts are whole and belong together.
 
-    Sizes and both ends of every file are checked, and everything is parsed; `verify_snapshot` checks whole digests. A
-    snapshot cannot be removed while it is open.
+    Sizes and both ends of every file are checked, and the whole vector index, as FAISS trusts its numbers; then
+    everything is parsed. `verify_snapshot` checks whole digests. A snapshot cannot be removed while it is open.
 
     Args:
         directory: The snapshot.
@@ -83,6 +83,10 @@ def open_snapshot(directory: Path, *, gpu: GpuOptions | None = None, **lexical_l
     """
     lock = SnapshotLock(directory)
     try:
+        manifest = read_manifest(directory)
+        if VECTORS in manifest.files:
+            _check_ends(directory / VECTORS, manifest.files[VECTORS])
+            check_digest(directory, VECTORS, manifest)
         return replace(_open(directory, directory.name, gpu, **lexical_limits), lock=lock)
     except BaseException:
         lock.close()

@@ -346,8 +346,7 @@ class _Search:
             self.suggestions = suggestions(self.request, plan, self.corpus)
         self.marked = []
         if self.request.highlight and results:
-            words = QueryWords.of(plan, self.corpus.lexical)
-            self.marked = [mark(result, words) for result in results]
+            self.marked = mark(results, QueryWords.of(plan, self.corpus.lexical))
         self.timings.fetch_ms += ms_since(started)
 
     def _page(self, rows: Rows, ended: bool) -> duplicates.ResultPage | None:

@@ -288,7 +288,7 @@ def test_an_unknown_paper_leads_to_the_search(unchecked_page: Page, sample_stack
 
 def test_the_page_is_light_and_a_search_is_measured(browser: Browser, sample_stack: RunningStack) -> None:
     url = sample_stack.settings.ui_url
-    own, answers, of_gradio = (row.value for row in weigh(browser, url))
+    own, answers, _, of_gradio = (row.value for row in weigh(browser, url))
     assert 20 < own <= 150  # kB, with KaTeX
     assert answers > 0
     assert of_gradio > 100

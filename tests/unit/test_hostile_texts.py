@@ -133,7 +133,7 @@ def _marked(text: str) -> object:
     lexical: Any = SimpleNamespace(find_terms=WordForms(_ENGLISH.analyze).find)
     words = QueryWords({"dust": 1.0, "gas": 2.0, "a": 0.5}, lexical)
     paper = page_answers.FoundPaper(id="1", title=text, abstract=f"{text} {len(text) // 10 * 'Dust $x$. '}")
-    return mark(cast("Any", paper), words)
+    return mark(cast("Any", [paper]), words)
 
 
 def _status(text: str) -> str:

@@ -134,6 +134,10 @@ def test_metrics_are_at_a_port_of_their_own(client: TestClient) -> None:
     assert 'akin_requests_total{method="GET",route="/metrics",status="404"} 1.0' in answer.text
     other = metrics.get("/search", headers={"host": "localhost"})
     assert (other.status_code, other.json()["error"]["code"]) == (404, "not_found")
+    # What the operators' port has is nowhere else.
+    assert metrics.get("/v1/drift", headers={"host": "localhost"}).json()["error"]["code"] == "no_drift_report"
+    for path in ("/drift", "/v1/drift", "/v1/metrics"):
+        assert client.get(path).json()["error"]["code"] in ("not_found", "not_here"), path
 
 
 def test_health_names_no_path_and_no_address(tmp_path: Path, kit: Any) -> None:

@@ -289,7 +289,9 @@ def test_everything_installed_is_locked(name: str) -> None:
     for line in dockerfile(f"{name}.Dockerfile"):
         for command in re.findall(r"pip [^&]*install [^&]*", line):
             assert "--require-hashes" in command or "torch.txt" in command
-            assert "--no-deps" in command
+            assert "--no-deps" in command or "$TORCH_DEPENDENCIES" in command
+    if name == "training":
+        assert "ARG TORCH_DEPENDENCIES=--no-deps" in dockerfile("training.Dockerfile")
 
 
 def test_dockerignore_permits_what_the_images_copy() -> None:
