@@ -12,7 +12,8 @@ AkinError              1
 ├── CollectionUnusable 10  collected queries cannot be read, or are too few to compare
 ├── KeysError         11   the keys of the API cannot be read or changed
 ├── BucketError       12   a bundle of models, of a snapshot or of a run cannot be pushed or fetched
-└── CloudError        13   Google Cloud refused, or a job or a deployment there failed
+├── CloudError        13   Google Cloud refused, or a job or a deployment there failed
+└── BackupError       14   a backup cannot be written, or one is damaged or does not fit this machine
 """
 
 from __future__ import annotations
@@ -94,3 +95,9 @@ class CloudError(AkinError):
     """Refusal of Google Cloud, or a job or a deployment there that failed."""
 
     exit_code = 13
+
+
+class BackupError(AkinError):
+    """Backup that cannot be written, is damaged, or cannot be restored here."""
+
+    exit_code = 14

@@ -216,6 +216,7 @@ def update_index(
     may_lack: float | None,
     withdrawn: tuple[str, ...],
     remove_deleted: bool = False,
+    accept: Callable[[Manifest], None] | None = None,
     say: Say,
     bar: ShowProgress,
 ) -> Manifest:
@@ -228,6 +229,7 @@ def update_index(
             holding them; None if the file has changes only.
         withdrawn: ids to withdraw.
         remove_deleted: remove papers whose record is marked as deleted, instead of marking them as withdrawn.
+        accept: called with the new snapshot before it becomes the live one; an error that it raises removes it.
         say: called with messages.
         bar: shows the progress.
 
@@ -257,6 +259,12 @@ def update_index(
         )
         changed = manifest.id != before.id
         if changed:
+            if accept is not None:
+                try:
+                    accept(manifest)
+                except BaseException:
+                    SnapshotDirectory(settings.data).remove(manifest.id)
+                    raise
             keep_map(settings.data, before, manifest, say)
             make_live(settings, manifest.id, say)
     if reader:

@@ -33,6 +33,7 @@ from retrieval_service.feedback.keeping import Feedback
 from retrieval_service.feedback.second_service import SecondService
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderSource, Reranker
+from retrieval_service.recall.sampler import RecallSampler
 from retrieval_service.routes import (
     citations,
     corpus_map,
@@ -121,20 +122,25 @@ def create_app(
             metrics.count_queued(lambda: searches.queued + bulk.queued + reads.queued)
             feedback = _feedback_of(settings, metrics)
             collector = _collector_of(settings, metrics)
+            recall = RecallSampler(live, metrics, settings.recall_share) if settings.recall_share else None
             limits = settings.search_seconds, settings.bulk_seconds, settings.body_seconds
             turns = searches, bulk, reads
             app.state.service = ServiceState(
-                live, engine, metrics, *turns, read_threads, *limits, seed, reranking, feedback, collector
+                live, engine, metrics, *turns, read_threads, *limits, seed, reranking, feedback, collector, recall
             )
             await live.start()
             if feedback:
                 feedback.start()
             if collector:
                 collector.start()
+            if recall:
+                recall.start()
             try:
                 yield
             finally:
                 await mcp_endpoint.stop()
+                if recall:
+                    await recall.stop()
                 if feedback:
                     await feedback.stop()
                 await searches.finish()

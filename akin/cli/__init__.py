@@ -12,11 +12,13 @@ import sys
 import typer
 
 from akin.cli import (
+    backup,
     bundles,
     cite,
     cloud,
     collection,
     digest,
+    doctor,
     drift,
     encoder,
     evaluate,
@@ -29,6 +31,7 @@ from akin.cli import (
     mcp,
     papers,
     references,
+    refresh,
     relevance,
     reranker,
     resolve,
@@ -69,6 +72,9 @@ cite.add_to(app)
 resolve.add_to(app)
 digest.add_to(app)
 mcp.add_to(app)
+doctor.add_to(app)
+backup.add_to(app)
+refresh.add_to(app)
 evaluate.add_to(app)
 train.add_to(app)
 

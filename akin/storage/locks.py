@@ -48,6 +48,21 @@ def hold_lock(
         os.close(descriptor)
 
 
+def is_held(path: Path) -> bool:
+    """Return True if a process holds the lock of a file; the file is neither made nor changed."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        lock_now(descriptor)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def lock_now(descriptor: int) -> None:
     """Lock an open file until it is closed.
 

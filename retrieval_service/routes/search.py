@@ -59,6 +59,8 @@ async def counted_search(state: ServiceState, corpus: Corpus, wanted: SearchRequ
     state.metrics.record_query(found.query.tokens, found.results[0].score if found.results else None)
     if collector:
         collector.offer(corpus, found, vectors[0])
+    if state.recall and not wanted.offset:
+        state.recall.offer(vectors[0])
     return found
 
 

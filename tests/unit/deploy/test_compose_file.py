@@ -229,10 +229,10 @@ def test_only_embedding_and_monitoring_services_reach_triton(compose: Compose) -
         assert "default" not in networks
         assert not compose.services[triton].ports
         near = {name for name in compose.services if networks_of(compose, name) & networks}
-        users = {"index", "retrieval", "retrieval-gpu", "drift"}
+        users = {"index", "retrieval", "retrieval-gpu", "drift", "refresh"}
         assert near == {"triton", "triton-gpu", *users, "prometheus", "alertmanager", "grafana"}
     assert {name for name in compose.services if "encoder" in networks_of(compose, name)} == {
-        "triton", "triton-gpu", "index", "retrieval", "retrieval-gpu", "drift",
+        "triton", "triton-gpu", "index", "retrieval", "retrieval-gpu", "drift", "refresh",
     }  # fmt: skip
     used = {network for name in compose.services for network in networks_of(compose, name)}
     assert used == set(compose.networks)
