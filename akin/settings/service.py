@@ -13,6 +13,7 @@ from akin.settings.places import (
     FeedbackFolder,
     KeysPlace,
     Logging,
+    MilvusPlace,
     ServerNames,
     ServiceAddress,
     TritonAddress,
@@ -40,7 +41,9 @@ def _service_address(value: str) -> str:
     return http_address(value) if value else value
 
 
-class ServiceSettings(FeedbackFolder, CollectionFolder, KeysPlace, ServiceAddress, ServerNames, TritonAddress, Logging):
+class ServiceSettings(
+    FeedbackFolder, CollectionFolder, KeysPlace, MilvusPlace, ServiceAddress, ServerNames, TritonAddress, Logging
+):
     """Settings of the retrieval service."""
 
     cors_origins: Annotated[str, AfterValidator(_origins)] = Field(

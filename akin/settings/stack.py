@@ -13,6 +13,7 @@ from akin.settings.places import (
     CollectionFolder,
     FeedbackFolder,
     KeysPlace,
+    MilvusPlace,
     PageAddress,
     ServiceAddress,
     TritonAddress,
@@ -29,7 +30,9 @@ PORTS = (
 """The fields of a stack's ports; no two may be the same."""
 
 
-class StackSettings(FeedbackFolder, CollectionFolder, KeysPlace, ApiKey, ServiceAddress, PageAddress, TritonAddress):
+class StackSettings(
+    FeedbackFolder, CollectionFolder, KeysPlace, MilvusPlace, ApiKey, ServiceAddress, PageAddress, TritonAddress
+):
     """Settings of the command line and of the local stack."""
 
     triton_home: Path = Field(
