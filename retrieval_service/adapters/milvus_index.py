@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 class MilvusOptions(NamedTuple):
-    """Where the collections are, and how they are searched.
+    """Options of a search in Milvus.
 
     Attributes:
         uri: Address such as `http://milvus:19530`, or the path of a file of milvus-lite.
