@@ -276,7 +276,7 @@ e2e: setup browser ## the page in a real browser, over any papers: CORPUS=file (
 	E2E_CORPUS="$(if $(filter sample,$(CORPUS)),,$(abspath $(CORPUS)))" .venv/bin/python -m pytest tests/e2e
 
 .PHONY: test-long
-test-long: setup dist ## tests that take minutes: 150,000 papers, checked row by row; the GPU check on the CPU; every named encoder; the wheels, installed
+test-long: setup dist .venv-dvc/ready ## tests that take minutes: 150,000 papers, checked row by row; the GPU check on the CPU; every named encoder; the wheels, installed; DVC
 	.venv/bin/python -m pytest -m long tests/long
 	.venv-training/bin/python -m pytest -c training/pyproject.toml -m long training/tests
 
