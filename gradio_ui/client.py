@@ -23,6 +23,7 @@ from urllib.parse import quote, urlencode
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from akin.edge import observed, tracing
 from gradio_ui import reader
 from gradio_ui.answers import Answer, CorpusInfo, FoundPaper, Health, LinkedPapers, Neighbourhood, WholePaper
 from gradio_ui.said import of_error
@@ -318,9 +319,12 @@ class SearchService:
         self, method: str, path: str, body: dict[str, object] | None = None, *, stream: bool = False
     ) -> httpx.Response:
         try:
-            response = await self._http.send(
-                self._http.build_request(method, path, json=body, headers=reader.headers()), stream=stream
-            )
+            with tracing.client_span(f"page {method} {_route(path)}", begins=True) as span:
+                headers = {**reader.headers(), **observed.onward()}
+                response = await self._http.send(
+                    self._http.build_request(method, path, json=body, headers=headers), stream=stream
+                )
+                span.set(**{"http.response.status_code": response.status_code})
             if stream and not response.is_success:
                 await response.aread()
         except httpx.TimeoutException as error:
@@ -332,6 +336,11 @@ class SearchService:
         if not response.is_success:
             raise _translate(response)
         return response
+
+
+def _route(path: str) -> str:
+    """Return the first part of a path: the rest may have what a reader typed."""
+    return "/" + path.lstrip("/").partition("?")[0].partition("/")[0]
 
 
 def search_request(state: PageState) -> dict[str, object]:

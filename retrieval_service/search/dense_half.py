@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
+from akin.edge import tracing
 from retrieval_service.errors import DeadlineExceeded, Unavailable
 from retrieval_service.ports import Corpus, Hits, RowSet, Vectors
 from retrieval_service.redaction import redact_message
@@ -65,7 +66,8 @@ class DenseHalf:
         started = perf_counter()
         try:
             if plan.words is not None:
-                embedded, encoder = await self.corpus.embed(plan.words, self.request.role)
+                with tracing.client_span("embed"):
+                    embedded, encoder = await self.corpus.embed(plan.words, self.request.role)
                 vector, self.tokens = embedded.vectors[0], int(embedded.tokens[0])
                 self.truncated = encoder.max_length is not None and self.tokens > encoder.max_length
             else:
@@ -79,6 +81,7 @@ class DenseHalf:
         if vector is not None or made:
             self.timings.embed_ms = ms_since(started)
 
+        @tracing.traced("search vectors")
         def search(depth: int) -> Hits:
             started = perf_counter()
             self.vector = self._feedback_vector(plan, made) if vector is None else vector

@@ -12,6 +12,7 @@ from time import perf_counter
 import numpy as np
 from msgspec import UNSET, UnsetType
 
+from akin.edge.tracing import client_span, traced
 from akin.papers import Paper
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import Unavailable
@@ -198,6 +199,7 @@ class _Search:
             chased=self.chased,
         )
 
+    @traced("plan")
     def _plan(self) -> tuple[SearchPlan, RowSet | None]:
         """Return the plan, and the admitted rows; None if every row is admitted."""
         corpus = self.corpus
@@ -249,6 +251,7 @@ class _Search:
         if beside is None or beside.done:
             self._rank(depth)
 
+    @traced("search words")
     def _lexical_hits(self, plan: SearchPlan, depth: int) -> Hits:
         started = perf_counter()
         if plan.words is not None:
@@ -266,6 +269,14 @@ class _Search:
         if self.dense is not None and self.lexical is not None and depth < min(self.pool, DEPTHS[-1]):
             return
         started = perf_counter()
+        self.ranking = fused = self._fused()
+        self.timings.fuse_ms += ms_since(started)
+        ended = all(one.ended for one in (self.dense, self.lexical) if one) or self.request.sort in ordering.BY_FACT
+        self.results = self._results_of(fused, ended=ended)
+
+    @traced("fuse")
+    def _fused(self) -> FusedRanking:
+        """Return the ranking of both halves, or of the only one; a deeper one appends to that before."""
         if self.dense is not None and self.lexical is not None:
             covered = self.corpus.covered
             fused = self.join(self.dense.hits, self.lexical.hits, covered=None if covered is None else covered.mask)
@@ -273,19 +284,15 @@ class _Search:
                 fused = rank_by_texts(fused, self.words, self.corpus.catalogue.texts, self.text_weight)
         else:
             fused = single_ranking(self.dense.hits if self.dense else None, self.lexical.hits if self.lexical else None)
-        halves = [one for one in (self.dense, self.lexical) if one is not None]
         if self.ranking is None:
-            self.best_matches, self.complete = fused.rows, all(one.complete for one in halves)
+            self.best_matches = fused.rows
+            self.complete = all(one.complete for one in (self.dense, self.lexical) if one)
             if ordering.has_order(self.request):
-                corpus = self.corpus
-                parts = corpus.catalogue, corpus.vectors
+                parts, cited = (self.corpus.catalogue, self.corpus.vectors), self.corpus.references
                 fused, self.sort = ordering.in_order(
-                    fused, self.request, *parts, complete=self.complete, references=corpus.references
+                    fused, self.request, *parts, complete=self.complete, references=cited
                 )
-        self.ranking = fused = fused if self.ranking is None else append_deeper(self.ranking, fused)
-        self.timings.fuse_ms += ms_since(started)
-        ended = all(one.ended for one in halves) or self.request.sort in ordering.BY_FACT
-        self.results = self._results_of(fused, ended=ended)
+        return fused if self.ranking is None else append_deeper(self.ranking, fused)
 
     def _results_of(self, ranking: FusedRanking, *, ended: bool) -> list[SearchResult] | None:
         """Return the page of a ranking; None if it depends on a deeper one."""
@@ -313,7 +320,8 @@ class _Search:
         started = perf_counter()
         count = min(self.rerank, len(results))
         try:
-            scores = await self.reranking.scores(words, self.papers[:count])
+            with client_span("rerank", papers=count):
+                scores = await self.reranking.scores(words, self.papers[:count])
         except Unavailable as error:
             self.not_reranked = sentence("not_reranked", error=error.code, reason=redact_message(error))
         else:
@@ -334,6 +342,7 @@ class _Search:
         await explain(results, marked, found, plan, self.corpus, vector)
         self.timings.fetch_ms += ms_since(started)
 
+    @traced("details")
     def _add_details(self, plan: SearchPlan, within: RowSet | None, results: list[SearchResult]) -> None:
         """Make what the request wants beside the results: facets, suggestions, and the places of the query's words."""
         started = perf_counter()
@@ -353,6 +362,7 @@ class _Search:
             self.marked = mark(results, QueryWords.of(plan, self.corpus.lexical))
         self.timings.fetch_ms += ms_since(started)
 
+    @traced("fetch")
     def _page(self, rows: Rows, ended: bool) -> duplicates.ResultPage | None:
         first, end = self.request.offset, self.request.offset + self.request.k
         if self.rerank:  # of a page that has reranked results, all results before it are needed too
