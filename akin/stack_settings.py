@@ -101,6 +101,8 @@ class Settings(StackSettings):
 
 
 def _text(value: object) -> str:
+    if value is None:  # an empty variable counts as absent
+        return ""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return ",".join(value) if isinstance(value, tuple) else str(value)
