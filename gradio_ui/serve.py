@@ -16,7 +16,16 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from akin.edge import AllowedHosts, CannotListen, HostCheck, SecurityHeaders, listen, page_headers, parse_hosts
+from akin.edge import (
+    AllowedHosts,
+    CannotListen,
+    HostCheck,
+    SecurityHeaders,
+    listen,
+    page_headers,
+    parse_hosts,
+    with_copies,
+)
 from akin.edge.serving import server_config
 from akin.settings.unknown import warnings
 from gradio_ui import katex_files
@@ -125,5 +134,5 @@ def main() -> int:
     place = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}") + settings.ui_root_path
     print(f"Akin's page: http://{place} (searching {settings.service_url})", flush=True)
     with listener:
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(config).run(sockets=with_copies(listener))
     return 0
