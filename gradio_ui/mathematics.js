@@ -3,6 +3,8 @@
 (() => {
   const MOST_FORMULAS = 500;
   const LONGEST = 1000;
+  /* Elements within elements: a formula has up to sixty, and browsers crash when they lay out thousands. */
+  const DEEPEST = 200;
   const OPTIONS = { throwOnError: true, trust: false, strict: "ignore", maxExpand: 200, maxSize: 4, output: "htmlAndMathml", errorColor: "currentcolor" };
 
   /* The same expression and rule as in akin/papers/text/mathematics.py; a test compares them. */
@@ -30,6 +32,15 @@
     return found;
   }
 
+  function isTooDeep(box) {
+    let level = [box];
+    for (let depth = 0; level.length; depth++) {
+      if (depth > DEEPEST) return true;
+      level = level.flatMap((element) => [...element.children]);
+    }
+    return false;
+  }
+
   let shown = 0;
 
   function show(node) {
@@ -44,6 +55,7 @@
       } catch {
         continue;
       }
+      if (isTooDeep(box)) continue;
       pieces.push(node.data.slice(end, formula.start), box);
       end = formula.end;
     }

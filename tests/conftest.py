@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -24,6 +25,9 @@ from akin.stack.processes import free_ports
 from akin.stack.triton import TritonProcess, start_triton
 from akin.stack_settings import PORTS, ROOT, Settings
 
+if TYPE_CHECKING:
+    from tests.integration.hostile_records import Hostile
+
 # The stack's own parts ignore a proxy; so do the clients of the tests. What comes from outside still goes through it.
 for name in ("NO_PROXY", "no_proxy"):
     os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1,localhost,::1"]))
@@ -33,10 +37,9 @@ AKIN = Path(sys.executable).parent / "akin"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves the long tests out, unless `-m` names them."""
-    if "long" in config.getoption("markexpr"):
-        return
-    left_out = [item for item in items if item.get_closest_marker("long")]
+    """Leave the long tests and those of many faults out, unless `-m` names them."""
+    unnamed = [name for name in ("long", "chaos") if name not in config.getoption("markexpr")]
+    left_out = [item for item in items if any(map(item.get_closest_marker, unnamed))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
@@ -137,3 +140,11 @@ def sample_stack(encoder_repository: Path, tmp_path_factory: pytest.TempPathFact
         time.sleep(0.1)
     yield running
     running.akin("down")
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Hostile:
+    """A snapshot of records that attack whoever shows them; a test must not change it."""
+    from tests.integration.hostile_records import Hostile
+
+    return Hostile(tmp_path_factory.mktemp("hostile"))

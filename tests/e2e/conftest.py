@@ -31,6 +31,13 @@ VIOLATIONS = """document.addEventListener("securitypolicyviolation",
     (event) => console.error(`refused by ${event.effectiveDirective}: ${event.blockedURI} ${event.sourceFile}`))"""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the first test, which builds the snapshot and the map, the time that a corpus of another size needs."""
+    if os.environ.get("E2E_CORPUS"):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(3600))
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Yield a browser that ends with the module: while its event loop runs, other tests cannot start theirs."""

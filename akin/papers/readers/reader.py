@@ -29,6 +29,8 @@ from akin.papers.readers.seen_ids import SeenIds
 
 # In a cell of CSV, or the value of a field of JSON.
 _ID_WITH_VERSION = re.compile(rb"[\"\n,;\t][^\"\n,;\t ]{0,100}\d{3}v\d{1,3}(?:\.pdf)?[\"\n\r,;\t]")
+# Ids are printed, typed and put in addresses: controls of terminals and of the direction of writing are no part of one.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 # Of an id in a spreadsheet: "704.0001", "1903.1", "9901997" without its archive, "2.40109E+03".
 _LOST_PARTS = re.compile(r"\d{3,4}\.\d{1,5}|\d{5,7}|\d\.\d+[eE]\+0[34]", re.ASCII)
 
@@ -112,6 +114,10 @@ class PaperReader:
                     continue
                 if isinstance(record, Joined):
                     report.joined += 1
+                    continue
+                if _UNPRINTABLE.search(record.id):
+                    detail = f"the id {record.id[:80]!r} has characters that cannot be shown"
+                    self._reject(line, flaw(Reason.UNPRINTABLE_ID, record.title or record.abstract, detail=detail))
                     continue
                 if self.format is not Format.LIBRARY:
                     record = self._with_canonical_id(record)

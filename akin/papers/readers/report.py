@@ -31,6 +31,7 @@ class Reason(StrEnum):
     NO_TEXT = "no_text"
     DUPLICATE_ID = "duplicate_id"
     OLDER_VERSION = "older_version"
+    UNPRINTABLE_ID = "unprintable_id"
 
 
 BROKEN = frozenset(

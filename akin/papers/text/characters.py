@@ -31,8 +31,13 @@ _FORMS = re.compile(
 )
 _HYPHENS = str.maketrans("\u2010\u2011\u2800", "-- ")
 # Normalisation sorts adjacent marks in quadratic time. Unicode's stream-safe format (UAX #15) allows 30 of them.
+_MARKS = frozenset({"Mn", "Me"})
 MOST_MARKS = 30
 """Combining marks in a row that `few_marks` keeps."""
+# Marks of no script in particular: hundreds on one letter are one character, which no line can end in.
+_MANY_MARKS = re.compile(
+    f"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{{{MOST_MARKS + 1}}}"
+)
 
 
 def clean_characters(text: str) -> str:
@@ -46,6 +51,8 @@ def clean_characters(text: str) -> str:
     text = _LINE_END.sub("\n", text.replace("\u2029", "\n\n"))
     text = _ZERO_WIDTH.sub("", _INVISIBLE.sub("", _SOFT_HYPHEN.sub("", text)))
     text = _FORMS.sub(lambda found: unicodedata.normalize("NFKC", few_marks(found[0])), text.translate(_HYPHENS))
+    if _MANY_MARKS.search(text):
+        text = few_marks(text)
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", few_marks(text))
 
 
@@ -53,7 +60,7 @@ def few_marks(text: str) -> str:
     """Return the text without the combining marks that follow 30 others; it is safe to normalise."""
     kept, row = [], 0
     for letter in text:
-        row = row + 1 if unicodedata.combining(unicodedata.normalize("NFKD", letter)[0]) else 0
+        row = row + 1 if unicodedata.category(unicodedata.normalize("NFKD", letter)[0]) in _MARKS else 0
         if row <= MOST_MARKS:
             kept.append(letter)
     return "".join(kept)

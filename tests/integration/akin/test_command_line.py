@@ -41,6 +41,7 @@ def test_a_title_finds_its_paper_in_every_mode(sample_stack: RunningStack, mode:
 
 def test_papers_similar_to_one_do_not_include_it(sample_stack: RunningStack) -> None:
     found = json.loads(sample_stack.akin("search", "language models", "-k", "5", "--json").stdout)["results"]
+    assert len(found) == 5
     for paper in found:
         done = sample_stack.akin("search", "--like", paper["id"], "-k", "100", "--json")
         assert done.returncode == 0, done.stderr
@@ -104,8 +105,8 @@ def test_the_registry_and_the_index_describe_themselves(sample_stack: RunningSta
         (("index", "use", "no-such-snapshot"), 6, "no-such-snapshot"),
         (("encoder", "info", "99"), 4, "version 99"),
         (("search", "--like", "9999.99999"), 7, "9999.99999"),
-        (("search", "x", "-k", "0"), 7, "k"),
-        (("search", "x", "--mode", "magic"), 7, "mode"),
+        (("search", "x", "-k", "0"), 7, "k must be greater than or equal to 1"),
+        (("search", "x", "--mode", "magic"), 7, "mode must be 'hybrid', 'dense' or 'lexical'"),
     ],
 )
 def test_an_impossible_command_prints_one_line(

@@ -85,7 +85,7 @@ def test_a_large_corpus_gets_lists_tuned_to_recall(tmp_path: Path, kit: Any) -> 
     assert index.recipe == "IVF16,PQ24x4fs,Refine(SQ8)"
     assert index.curve[-1].nprobe == index.nprobe
     assert f"at nprobe {index.nprobe}" in index.why
-    assert index.curve[-1].recall_at_10 >= 0.9 or index.nprobe == index.nlist
+    assert index.curve[-1].recall_at_10 >= 0.9
     assert [point.recall_at_10 < 0.9 for point in index.curve[:-1]] == [True] * (len(index.curve) - 1)
     smaller = kit.build(papers, encoder, tmp_path, exact_below=1000, memory_mb=0.2).index
     assert (smaller.recipe, "limit 0.2 MB" in smaller.why) == ("IVF16,SQ8", True)

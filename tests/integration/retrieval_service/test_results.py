@@ -41,6 +41,7 @@ def test_an_answer_without_the_new_fields_is_as_before(client: TestClient, corpu
 
 @pytest.mark.parametrize("mode", ["dense", "lexical", "hybrid"])
 def test_places_are_in_the_texts_and_each_result_has_a_reason(client: TestClient, corpus: Any, mode: str) -> None:
+    marked = 0
     for paper in corpus.papers[::400]:
         for result in found(client, query=passage_text(paper)[:80], mode=mode, highlight=True)["results"]:
             marks = result["highlights"]
@@ -48,6 +49,8 @@ def test_places_are_in_the_texts_and_each_result_has_a_reason(client: TestClient
                 assert all(0 <= start < end <= len(result[name]) for start, end in marks[name])
             assert marks["sentence"] is None or result["abstract"][slice(*marks["sentence"])].strip()
             assert marks["why"]
+            marked += bool(marks["title"] and marks["abstract"] and marks["sentence"])
+    assert marked >= len(corpus.papers[::400])
 
 
 def test_counts_of_conditions_are_those_of_all_papers_that_meet_them(client: TestClient, corpus: Any) -> None:

@@ -241,8 +241,9 @@ def test_a_wrong_setting_of_the_encoder_is_named(name: str, value: str) -> None:
 
 
 def test_settings_that_are_empty_are_not_set() -> None:
-    encoder_settings({"AKIN_ENCODER_RUNTIME": "", "AKIN_ENCODER_THREADS": ""})
-    encoder_settings({"AKIN_ENCODER_RUNTIME": "onnxruntime", "AKIN_ENCODER_THREADS": "0"})
+    assert encoder_settings({"AKIN_ENCODER_RUNTIME": "", "AKIN_ENCODER_THREADS": ""}) == encoder_settings({})
+    named = encoder_settings({"AKIN_ENCODER_RUNTIME": "onnxruntime", "AKIN_ENCODER_THREADS": "0"})
+    assert named.encoder_runtime == "onnxruntime"
 
 
 def test_a_taken_port_is_reported_with_its_setting(tmp_path: Path) -> None:

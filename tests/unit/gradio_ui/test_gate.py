@@ -286,7 +286,7 @@ async def test_a_session_is_removed_when_its_stream_fails(
     await client.post(JOIN, json=ASKED)
     queue.pending_messages_per_session["abc"] = object()
     monkeypatch.setattr("gradio_ui.gate.limit_stream", fails)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match="a mistake in Gradio"):
         await client.get(DATA, params={"session_hash": "abc"})
     assert queue.pending_messages_per_session == {}
 

@@ -109,3 +109,11 @@ def test_a_record_is_cleaned() -> None:
     )
     assert [author.name for author in paper.authors] == ["O’Neill", "José"]
     assert paper.journal_ref == "J. Efficiency 3"
+
+
+@pytest.mark.parametrize("mark", ["\u0489", "\u0301", "\u0300\u0316\u0489"])
+def test_no_letter_keeps_hundreds_of_marks(mark):
+    cleaned = clean_text(f"Z{mark * 400} behind")
+    assert cleaned[0] in "ZŹ"
+    assert cleaned.endswith(" behind")
+    assert len(cleaned) < 40

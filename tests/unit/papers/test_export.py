@@ -52,8 +52,9 @@ def test_a_row_has_all_fields_on_one_line() -> None:
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t=", "\r=", "\n@", " \x00=", "＝", "＋", "－", "＠", "\u200b="])
 def test_a_formula_becomes_text(sign: str) -> None:
     title = cells(Paper("1", f"{sign}cmd|' /C calc'!A0", "x"))["title"]
-    assert title.lstrip("\u200b")[0] == "'" or title[0] == "\u200b"
-    assert title[0] not in "=+-@\t\r\n＝＋－＠"
+    # The letter before the sign, or the apostrophe that is put before it.
+    assert title[0] == ("\u200b" if sign[0] == "\u200b" else "'")
+    assert title.endswith("cmd|' /C calc'!A0")
 
 
 def test_every_cell_is_in_quotation_marks() -> None:

@@ -193,3 +193,15 @@ def test_divided_names_and_versions_of_an_export_are_read(tmp_path):
     assert first.authors == (Author("de la Cruz", "A."), Author("The X Team", collaboration=True))
     assert (first.versions, first.withdrawn, first.authors_parsed) == (3, True, True)
     assert (second.versions, second.authors, second.authors_parsed) == (0, (Author("Lovelace", "Ada"),), False)
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31mb", "a\nb", "\u202etxt.exe", "a\x9bb", "a\u2028b", "a\x00"])
+def test_ids_that_cannot_be_shown_are_rejected(tmp_path, name):
+    records = ({"_id": each, "title": "T", "text": "A"} for each in (name, "b c"))
+    path = jsonl(tmp_path / "papers.jsonl", *records)
+    reader = read_papers(path, BEIR, rejects=tmp_path / "rejects.jsonl")
+    assert [paper.id for paper in reader] == ["b c"]
+    assert reader.report.rejected == {Reason.UNPRINTABLE_ID: 1}
+    [line] = (tmp_path / "rejects.jsonl").read_text().splitlines()
+    assert line.isprintable()
+    assert "characters that cannot be shown" in line

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval_service.ports import Hits
-from retrieval_service.search.fusion import Fusion, bounded, fuse, min_max, reciprocal_rank, single_ranking
+from retrieval_service.search.fusion import (
+    Fusion,
+    append_deeper,
+    bounded,
+    fuse,
+    min_max,
+    reciprocal_rank,
+    single_ranking,
+)
 
 
 def hits(*scored: tuple[int, float]) -> Hits:
@@ -157,3 +165,11 @@ def test_with_all_vectors_nothing_is_expected() -> None:
     dense, lexical = ranking([0, 1, 2]), ranking([2, 3, 1])
     all_of_them = fuse(dense, lexical, bounded, 100, covered=np.ones(7, np.bool_))
     assert all_of_them.scores.tolist() == fuse(dense, lexical, bounded, 100).scores.tolist()
+
+
+def test_a_deeper_ranking_appends_its_new_rows_and_moves_no_other() -> None:
+    before = single_ranking(hits((5, 0.9), (2, 0.4)), None)
+    deeper = append_deeper(before, single_ranking(hits((2, 0.8), (7, 0.6), (5, 0.5), (1, 0.1)), None))
+    assert deeper.rows.tolist() == [5, 2, 7, 1]
+    assert deeper.scores.tolist() == deeper.dense.tolist() == pytest.approx([0.9, 0.4, 0.6, 0.1])
+    assert np.isnan(deeper.lexical).all()

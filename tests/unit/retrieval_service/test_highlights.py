@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -17,9 +17,9 @@ from akin.papers.text.mathematics import mathematics
 from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.errors import EncoderUnavailable
 from retrieval_service.ports import Hits, Match
-from retrieval_service.search.highlights import QueryWords
+from retrieval_service.search.highlights import QueryWords, mark
 from retrieval_service.search.planner import plan_search
-from retrieval_service.search.reasons import Half, reason
+from retrieval_service.search.reasons import Half, in_words, reason
 from retrieval_service.search.request import Mode, SearchRequest, Sort
 
 PAPERS = [
@@ -42,7 +42,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> TantivyIndex:
 
 def marked(index: TantivyIndex, fakes: Any, query: str, text: str) -> list[str]:
     plan = plan_search(SearchRequest(text=query), fakes.ListCatalogue(PAPERS))
-    return [text[start:end] for start, end, _ in QueryWords.of(plan, index).find(text)]
+    return [text[start:end] for start, end, _ in QueryWords.of(plan, index).find([text])[0]]
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,22 @@ def test_sentences_are_those_of_the_one_rule_except_within_formulas(paper: Paper
         assert found == ["A $G. Graph$ is drawn.", "It costs $5 for graphs of $n$ nodes."]
 
 
-@pytest.mark.parametrize("text", ["", " ", "\n", "One", " One. Two. ", "A.\nB", "…", "$x. Y$", "a" * 10_000])
-def test_sentences_of_odd_texts(text: str) -> None:
-    spans = sentence_spans(text)
-    assert all(text[start:end].strip() for start, end in spans)
-    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("", []),
+        (" ", []),
+        ("\n", []),
+        ("One", ["One"]),
+        (" One. Two. ", [" One.", "Two. "]),
+        ("A.\nB", ["A.", "B"]),
+        ("…", ["…"]),
+        ("$x. Y$", ["$x. Y$"]),
+        ("a" * 10_000, ["a" * 10_000]),
+    ],
+)
+def test_sentences_of_odd_texts(text: str, sentences: list[str]) -> None:
+    assert [text[start:end] for start, end in sentence_spans(text)] == sentences
 
 
 @pytest.fixture
@@ -120,6 +131,12 @@ async def test_results_say_where_words_are_and_which_sentence_fits(engine: Any, 
         "abstract": [[36, 42]],
         "sentence": [20, 49],
         "why": "very near in meaning; title has 'Graph' and 'networks'; 1st by words, 1st by meaning",
+        "coded_why": [
+            {"code": "very_near", "values": {}},
+            {"code": "title_has", "values": {"words": "'Graph', 'networks'"}},
+            {"code": "rank_by_words", "values": {"rank": 1}},
+            {"code": "rank_by_meaning", "values": {"rank": 1}},
+        ],
     }
     assert first.abstract[20:49] == "Pre-training of graphs helps."
     # "Other things" has no word of the query, so the vectors of its sentences decide.
@@ -191,17 +208,27 @@ HITS = Hits(np.arange(30), np.linspace(0.9, 0.1, 30).astype(np.float32), (0.1, 1
     [(0, "very near in meaning; 1st"), (10, "near in meaning; 11th"), (21, "somewhat near in meaning; 22nd")],
 )
 def test_nearness_is_measured_from_an_unrelated_paper(place: int, words: str) -> None:
-    assert reason(("", []), ("", []), Half(HITS, place), None) == f"{words} by meaning"
+    assert in_words(reason(("", []), ("", []), Half(HITS, place), None)) == f"{words} by meaning"
 
 
 def test_reasons_name_a_few_words_and_the_reranker() -> None:
     text = "one two three four"
     matches = [Match(0, 3, "one"), Match(4, 7, "two"), Match(8, 13, "three"), Match(14, 18, "four")]
-    said = reason(("", []), (text, matches), None, Half(HITS, 2), reranked=True)
+    said = in_words(reason(("", []), (text, matches), None, Half(HITS, 2), reranked=True))
     assert said == ("abstract has 'one', 'two', 'three' and more; 3rd by words; ordered by the reranker")
-    assert "abstract has 'one', 'two' and 'three'" in reason(("", []), (text, matches[:3]), None, None)
+    assert "abstract has 'one', 'two' and 'three'" in in_words(reason(("", []), (text, matches[:3]), None, None))
 
 
 def test_a_pattern_of_many_signs_is_no_heavy_work(index: TantivyIndex) -> None:
     words = QueryWords({}, index, ["aaa" + "*a" * 40 + "*b"])
-    assert words.find("a" * 5_000 + " aaa" + "a" * 50 + "b") == [Match(5_001, 5_055, "aaa" + "*a" * 40 + "*b")]
+    assert words.find(["a" * 5_000 + " aaa" + "a" * 50 + "b"]) == [[Match(5_001, 5_055, "aaa" + "*a" * 40 + "*b")]]
+
+
+def test_the_first_of_the_sentences_with_the_same_words_is_the_best(index: TantivyIndex) -> None:
+    words = QueryWords({"cat": 0.1, "dog": 0.2, "bird": 0.3, "fish": 0.01}, index)
+    text = "Fish. Birds and dogs and cats. Cats, dogs, birds. Cat cat cat cat cat cat cat."
+    found: Any = SimpleNamespace(title="", abstract=text)
+    (marked,) = mark([found], words)
+    assert marked.best is not None
+    assert text[slice(*marked.best)] == "Birds and dogs and cats."
+    assert marked.share == pytest.approx(0.6 / 0.61, abs=1e-4)

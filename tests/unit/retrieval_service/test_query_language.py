@@ -219,12 +219,16 @@ def test_patterns(query: str, pattern: str) -> None:
     assert {(clause.values, clause.pattern) for clause in found} == {((pattern,), True)}
 
 
-@pytest.mark.parametrize(
-    "query", ["ti:*", "ti:a*", "ti:C*-algebra", 'ti:"neuro* net"', "ti:what?", "cat:cs.*", "ti:*graph"]
-)
+@pytest.mark.parametrize("query", ["ti:a*", "ti:C*-algebra", 'ti:"neuro* net"', "ti:what?", "cat:cs.*", "ti:*graph"])
 def test_other_stars_are_no_patterns(query: str) -> None:
     found = [clause for operator in parse_query(query).operators for clause in clauses_of(operator.condition)]
-    assert not any(clause.pattern for clause in found)
+    assert [(clause.values, clause.pattern) for clause in found] == [((query.partition(":")[2].strip('"'),), False)]
+
+
+def test_a_star_alone_is_no_condition() -> None:
+    found = parse_query("ti:*")
+    assert (found.words, found.operators) == ("ti:*", ())
+    assert found.notes == ("ti:* has no letter and no digit, so it is no condition.",)
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,12 @@ def test_a_held_lock_raises_the_given_error(tmp_path: Path) -> None:
 
 def test_a_lock_is_free_again_after_its_block(tmp_path: Path) -> None:
     for _ in range(2):
-        with hold_lock(tmp_path / "run/lock", 0, StackError("busy")):
-            pass
+        with (
+            hold_lock(tmp_path / "run/lock", 0, StackError("busy")),
+            (tmp_path / "run/lock").open() as other,
+            pytest.raises(BlockingIOError),
+        ):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_waiting_process_gets_the_lock_although_its_file_was_deleted(tmp_path: Path) -> None:
@@ -42,7 +46,11 @@ def test_a_waiting_process_gets_the_lock_although_its_file_was_deleted(tmp_path:
     assert got.is_set()
 
 
-@pytest.mark.parametrize(("written", "told"), [(None, os.getpid()), ("", None), ("no number", None)])
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [(None, os.getpid()), ("", None), ("no number", None)],
+    ids=["a process", "nothing", "no number"],
+)
 def test_who_waits_is_told_the_holder_once_and_goes_on(tmp_path: Path, written: str | None, told: int | None) -> None:
     path, holders, got = tmp_path / "lock", list[int | None](), threading.Event()
 
