@@ -17,11 +17,13 @@ from starlette.types import ASGIApp
 from akin.collection.store import CollectionStore, require_parquet
 from akin.edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts, parse_origins
 from akin.edge.compression import Compression
+from akin.edge.observed import Observed
 from akin.edge.proxies import trust_in
 from akin.feedback.store import FeedbackStore
 from akin.keys import KeyFile, KeyRing
 from retrieval_service.adapters.faiss_gpu import GpuOptions
 from retrieval_service.adapters.faiss_index import use_one_thread
+from retrieval_service.adapters.milvus_index import milvus_options
 from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.adapters.triton_reranker import TritonReranker
 from retrieval_service.admission import Admission
@@ -150,15 +152,16 @@ def create_app(
                 if collector:
                     await asyncio.to_thread(collector.stop)
 
+    trusted = trust_in(settings.trusted_proxies)
     middleware = [
         Middleware(Compression, never=embeddings.UNCOMPRESSED),
+        Middleware(Observed, trusted=trusted),
         Middleware(RequestMetrics, metrics=metrics, log=settings.log_requests),
     ]
     if ring is not None:
         middleware.append(Middleware(Access, ring=ring))
     if settings.rate_limit or ring is not None:
-        rate, trusted = settings.rate_limit, trust_in(settings.trusted_proxies)
-        middleware.append(Middleware(RateLimit, rate=rate, burst=settings.rate_burst, trusted=trusted))
+        middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst, trusted=trusted))
     of_papers = (search, searches, feedback_route, feed, export, citations, lists, neighbourhood, references, papers)
     parts = (*of_papers, corpus_map, embed, embeddings, models, rerank, resolve, health, docs)
     routes = [route for part in parts for route in part.ROUTES]
@@ -179,7 +182,14 @@ def create_app(
             allow_origins=origins,
             allow_methods=["GET", "HEAD", "POST"],
             allow_headers=["authorization", "x-api-key", "content-type", "if-none-match", TIMEOUT_HEADER, *mcp.HEADERS],
-            expose_headers=["ETag", "Retry-After", "Akin-Papers", "Content-Disposition", *HEADERS_OF_LIMIT],
+            expose_headers=[
+                "ETag",
+                "Retry-After",
+                "Akin-Papers",
+                "Content-Disposition",
+                "X-Request-ID",
+                *HEADERS_OF_LIMIT,
+            ],
         )
     app.middleware_stack = SecurityHeaders(VersionPrefix(outside), api_headers(docs.STYLE_SOURCE))
     return app
@@ -233,4 +243,5 @@ def _open(settings: Settings, path: Path) -> Snapshot:
         terms=settings.lexical_terms,
         postings=settings.lexical_postings,
         gpu=None if settings.vector_device == "cpu" else gpu,
+        milvus=milvus_options(settings) if settings.milvus_uri else None,
     )

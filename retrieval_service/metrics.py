@@ -9,9 +9,11 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from akin.edge import tracing
 from retrieval_service.corpus.last_build import last_build_failed
 from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.errors import BodyTooSlow, DeadlineExceeded, Overloaded, RetrievalError, Unavailable
@@ -100,10 +102,11 @@ class Metrics:
 
     def record_search(self, timings: Timings, degraded: bool, reranked: int = 0) -> None:
         """Record a search that was answered, and how many of its results were reranked."""
+        exemplar = tracing.exemplar()
         for stage, ms in asdict(timings).items():
             if stage == "rerank_ms" and not ms:
                 continue  # few searches are reranked; zeros of the others would hide their time
-            self._stages.labels(stage.removesuffix("_ms")).observe(ms / 1000)
+            self._stages.labels(stage.removesuffix("_ms")).observe(ms / 1000, exemplar)
         if timings.rerank_ms and not reranked:
             self._rerank_failures.inc()
         elif degraded:
@@ -180,9 +183,11 @@ class Metrics:
         """Export further metrics."""
         self.registry.register(more)
 
-    def text(self) -> bytes:
-        """Return all metrics in Prometheus's text format."""
-        return generate_latest(self.registry)
+    def text(self, accept: str = "") -> bytes:
+        """Return all metrics in Prometheus's text format, or in that of OpenMetrics, which has exemplars."""
+        encode, _ = choose_encoder(accept)
+        encoded: bytes = encode(self.registry)
+        return encoded
 
 
 def _disk(folder: Path) -> tuple[float, float]:

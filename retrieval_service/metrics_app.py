@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -30,7 +30,8 @@ def create_metrics_app(settings: Settings, metrics: Metrics, keys: KeyRing | Non
     """
 
     async def counters(request: Request) -> Response:
-        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+        accept = request.headers.get("accept", "")
+        return Response(metrics.text(accept), headers={"Content-Type": choose_encoder(accept)[1]})
 
     latest = LatestDrift(settings.drift_folder)
     metrics.export(latest)

@@ -13,8 +13,10 @@ from akin.settings.places import (
     FeedbackFolder,
     KeysPlace,
     Logging,
+    MilvusPlace,
     ServerNames,
     ServiceAddress,
+    Tracing,
     TritonAddress,
     http_address,
 )
@@ -40,7 +42,17 @@ def _service_address(value: str) -> str:
     return http_address(value) if value else value
 
 
-class ServiceSettings(FeedbackFolder, CollectionFolder, KeysPlace, ServiceAddress, ServerNames, TritonAddress, Logging):
+class ServiceSettings(
+    FeedbackFolder,
+    CollectionFolder,
+    KeysPlace,
+    MilvusPlace,
+    ServiceAddress,
+    ServerNames,
+    TritonAddress,
+    Tracing,
+    Logging,
+):
     """Settings of the retrieval service."""
 
     cors_origins: Annotated[str, AfterValidator(_origins)] = Field(

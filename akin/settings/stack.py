@@ -13,8 +13,11 @@ from akin.settings.places import (
     CollectionFolder,
     FeedbackFolder,
     KeysPlace,
+    LogFormat,
+    MilvusPlace,
     PageAddress,
     ServiceAddress,
+    Tracing,
     TritonAddress,
 )
 
@@ -29,7 +32,18 @@ PORTS = (
 """The fields of a stack's ports; no two may be the same."""
 
 
-class StackSettings(FeedbackFolder, CollectionFolder, KeysPlace, ApiKey, ServiceAddress, PageAddress, TritonAddress):
+class StackSettings(
+    FeedbackFolder,
+    CollectionFolder,
+    KeysPlace,
+    MilvusPlace,
+    ApiKey,
+    ServiceAddress,
+    PageAddress,
+    TritonAddress,
+    Tracing,
+    LogFormat,
+):
     """Settings of the command line and of the local stack."""
 
     triton_home: Path = Field(

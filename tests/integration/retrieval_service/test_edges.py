@@ -115,7 +115,7 @@ def test_errors_and_tags_can_be_read_by_a_named_site(corpus: Any, monkeypatch: p
     assert [answer.status_code for answer in answers] == [500, 404, 429, 421]
     for answer in answers:
         assert answer.headers["access-control-allow-origin"] == site["origin"]
-        readable = "ETag, Retry-After, Akin-Papers, Content-Disposition"
+        readable = "ETag, Retry-After, Akin-Papers, Content-Disposition, X-Request-ID"
         limits = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
         assert answer.headers["access-control-expose-headers"] == f"{readable}, {limits}"
         assert "Origin" in answer.headers["vary"]

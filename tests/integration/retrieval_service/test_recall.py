@@ -89,7 +89,7 @@ def test_a_good_index_and_a_bad_one_for_which_the_alert_fires(approximate: Any, 
     summary = f"The vector index finds at most {bad['upper'] * 100:.4g}% of the ten nearest papers."
     fired = {
         "exp_labels": {"severity": "ticket", "bound": "upper", "instance": "bad"},
-        "exp_annotations": {"summary": summary},
+        "exp_annotations": {"summary": summary, "runbook_url": "docs/runbook.md#akinrecallislow"},
     }
     played = {
         "rule_files": [str(ROOT / "deploy" / "monitoring" / "alerts.yml")],
