@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -114,12 +115,13 @@ class FakeGoogle(ThreadingHTTPServer):
         return path
 
     def run(self, job: Job) -> None:
-        """Run the container of a job until it ends; each start has an empty disk."""
+        """Run the container of a job until it ends; each start has an empty disk, in the same place as every other."""
         (pool,) = job.spec["jobSpec"]["workerPoolSpecs"]
         container = pool["containerSpec"]
         while True:
             job.starts += 1
-            disk = self.folder / f"disk-{job.name.rpartition('/')[2]}-{job.starts}"
+            disk = self.folder / "disk"
+            shutil.rmtree(disk, ignore_errors=True)
             disk.mkdir()
             environment = {
                 **os.environ,
