@@ -106,7 +106,7 @@ compile = $(uv) pip compile -q pyproject.toml --universal --python-version 3.11 
 
 .PHONY: lock
 lock: .venv/ready ## resolve the locks again (after a change of dependencies)
-	$(compile) --extra cli --extra cloud --extra cpu --extra drift --extra map --extra mcp --extra plots --extra relevance --extra service --extra tracing --extra ui --group dev -o requirements/all.lock
+	$(compile) --extra cli --extra cloud --extra cpu --extra drift --extra map --extra mcp --extra plots --extra relevance --extra scale --extra service --extra tracing --extra ui --group dev -o requirements/all.lock
 	$(compile) --extra triton --extra buckets -o requirements/triton.lock
 	$(compile) --extra triton-gpu --extra buckets --no-annotate -o requirements/triton-gpu.lock
 	$(compile) --extra cli --extra service --extra cpu --extra collection --extra buckets --extra mcp --extra tracing --no-annotate --constraint requirements/all.lock -o requirements/service.lock
@@ -276,7 +276,7 @@ e2e: setup browser ## the page in a real browser, over any papers: CORPUS=file (
 	E2E_CORPUS="$(if $(filter sample,$(CORPUS)),,$(abspath $(CORPUS)))" .venv/bin/python -m pytest tests/e2e
 
 .PHONY: test-long
-test-long: setup dist ## tests that take minutes: 150,000 papers, checked row by row; the GPU check on the CPU; every named encoder; the wheels, installed
+test-long: setup dist .venv-dvc/ready ## tests that take minutes: 150,000 papers, checked row by row; the GPU check on the CPU; every named encoder; the wheels, installed; DVC
 	.venv/bin/python -m pytest -m long tests/long
 	.venv-training/bin/python -m pytest -c training/pyproject.toml -m long training/tests
 

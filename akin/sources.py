@@ -40,7 +40,7 @@ def push_models(repository: Path, address: str, numbers: tuple[int, ...], say: S
         EncoderError: Nothing is promoted, or there is no such version.
         BucketError: The bucket cannot be written.
     """
-    files = {}
+    place, files = Place(address), {}
     promoted = promoted_version(repository)
     for number in sorted({promoted.number, *numbers}):
         version = find(repository, number)
@@ -54,7 +54,7 @@ def push_models(repository: Path, address: str, numbers: tuple[int, ...], say: S
         for name in (CONFIG, POINTER, PROMOTIONS):
             if (path := repository / model / name).is_file():
                 files[f"{model}/{name}"] = path
-    bundle = push(Place(address), "models", f"{MODEL}-{promoted.number}", files, say)
+    bundle = push(place, "models", f"{MODEL}-{promoted.number}", files, say)
     say(f"encoder version {promoted.number}, {counted(len(files), 'file')}, {megabytes(bundle.size)}, in {address}")
     return bundle
 
@@ -66,10 +66,11 @@ def push_snapshot(data: Path, address: str, snapshot: str | None, say: Say) -> B
         BucketError: There is no such snapshot, it is damaged, or the bucket cannot be written.
     """
     from retrieval_service.corpus.directory import SnapshotDirectory
+    from retrieval_service.corpus.manifest import MANIFEST, read_manifest
     from retrieval_service.corpus.snapshot import verify_snapshot
     from retrieval_service.errors import RetrievalError
 
-    snapshots = SnapshotDirectory(data)
+    place, snapshots = Place(address), SnapshotDirectory(data)
     try:
         name = snapshot or snapshots.current()
         if name is None:
@@ -77,11 +78,13 @@ def push_snapshot(data: Path, address: str, snapshot: str | None, say: Say) -> B
         folder = snapshots.path(name)
         for damage in verify_snapshot(folder):
             raise damage
+        own = [MANIFEST, *read_manifest(folder).files]
     except RetrievalError as error:
         raise BucketError(str(error)) from error
-    files = {f"snapshot/{path}": file for path, file in _below(folder, "").items()}
+    # As the manifest lists them: the lexical index has files whose names begin with a dot.
+    files = {f"snapshot/{path}": folder / path for path in own}
     files |= {f"map/{path}": file for path, file in _below(data / "maps" / name, "").items()}
-    bundle = push(Place(address), "snapshot", name, files, say)
+    bundle = push(place, "snapshot", name, files, say)
     say(f"snapshot {name}, {megabytes(bundle.size)}, is in {address}")
     return bundle
 

@@ -23,6 +23,7 @@ from akin.feedback.store import FeedbackStore
 from akin.keys import KeyFile, KeyRing
 from retrieval_service.adapters.faiss_gpu import GpuOptions
 from retrieval_service.adapters.faiss_index import use_one_thread
+from retrieval_service.adapters.milvus_index import milvus_options
 from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.adapters.triton_reranker import TritonReranker
 from retrieval_service.admission import Admission
@@ -242,4 +243,5 @@ def _open(settings: Settings, path: Path) -> Snapshot:
         terms=settings.lexical_terms,
         postings=settings.lexical_postings,
         gpu=None if settings.vector_device == "cpu" else gpu,
+        milvus=milvus_options(settings) if settings.milvus_uri else None,
     )

@@ -41,6 +41,7 @@ RetrievalError
     ├── SourceIncomplete      the source that is to replace the corpus has, or may have, too few of its papers
     ├── BuildInProgress       another build uses the data directory
     ├── EmbeddingsMissing     stored embeddings of its papers are not in the data directory
+    ├── VectorStoreUnusable   Milvus cannot be reached, or has no whole collection of the snapshot's vectors
     └── NoPapers              the source has no usable paper
 """
 
@@ -379,6 +380,12 @@ class BuildInProgress(SnapshotError):
     """Another build uses the data directory."""
 
     code = "build_in_progress"
+
+
+class VectorStoreUnusable(SnapshotError):
+    """Milvus cannot be reached, or has no whole collection of a snapshot's vectors."""
+
+    code = "vector_store_unusable"
 
 
 class NoPapers(SnapshotError):

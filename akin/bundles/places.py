@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SCHEMES = ("gs", "s3", "az", "https", "http", "file")
 _BLOCK = 4 << 20
+RETRIES = 6
+"""Tries after the first: some seconds in all, as the server of tokens of a pod may need these to start."""
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _ROLES = {"read": "roles/storage.objectViewer", "write": "roles/storage.objectUser"}
@@ -178,13 +180,13 @@ def _done(action: str) -> str:
 def _first(error: Exception) -> str:
     """Return the first line of a message, without the library's notes on where it arose."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
-    return re.sub(r"^Generic \w+ error: ", "", line)[:600]
+    return re.sub(r"^Generic \w+ error: |(?<=/token)\?\S+", "", line)[:600]
 
 
 def _advice(scheme: str) -> str:
     if scheme == "gs":
         return (
-            "run `gcloud auth application-default login` again, or give this machine's service account to the pod or "
+            "run `gcloud auth application-default login`, or give this machine's service account to the pod or "
             "the service (docs/cloud.md)."
         )
     return "set the credentials of this bucket in the environment."
@@ -247,7 +249,7 @@ def _open(address: str, scheme: str) -> ObjectStore:
                 "read_timeout": timedelta(minutes=1),
                 "connect_timeout": timedelta(seconds=10),
             },
-            "retry_config": {"max_retries": 4, "retry_timeout": patience},
+            "retry_config": {"max_retries": RETRIES, "retry_timeout": patience},
         }
     try:
         return from_url(address, **options)

@@ -29,6 +29,7 @@ from akin.cli import (
     lists,
     maps,
     mcp,
+    milvus,
     papers,
     references,
     refresh,
@@ -59,6 +60,7 @@ app.add_typer(index.app, name="index")
 app.add_typer(keys.app, name="keys")
 app.add_typer(lists.app, name="list")
 app.add_typer(maps.app, name="map")
+app.add_typer(milvus.app, name="milvus")
 app.add_typer(papers.app, name="papers")
 app.add_typer(references.app, name="references")
 app.add_typer(relevance.app, name="relevance")

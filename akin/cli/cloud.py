@@ -191,14 +191,19 @@ def worker(
     import msgspec
 
     from akin.cloud.work import Work
-    from akin.cloud.worker import log, work
-    from akin.errors import BadSetting
+    from akin.cloud.worker import FAILED, log, work
+    from akin.errors import AkinError, BadSetting
 
     try:
         wanted = Work.decode(job)
     except msgspec.DecodeError as error:
         raise BadSetting(f"JOB is no description of work: {error}.") from error
-    if code := work(wanted, read_settings(), log):
+    try:
+        code = work(wanted, read_settings(), log)
+    except AkinError as error:
+        log(str(error))
+        code = FAILED  # another code would be tried again and again, and paid for
+    if code:
         raise typer.Exit(code)
 
 

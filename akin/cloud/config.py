@@ -16,7 +16,8 @@ EXAMPLE = "deploy/cloud/cloud.example.toml"
 
 Project = Annotated[str, msgspec.Meta(pattern=r"^([a-z][a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$")]
 Region = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+-[a-z]+[0-9]{1,2}$")]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,48}[a-z0-9]$")]
+# A revision is named after its service and the time, in at most 63 signs.
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,44}[a-z0-9]$")]
 Account = Annotated[str, msgspec.Meta(pattern=r"^$|^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 Optional = Annotated[str, msgspec.Meta(pattern=r"^$|^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
 
@@ -105,6 +106,7 @@ class Cloud(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bucket: Address below which runs, inputs, models and snapshots are.
         repository: Name of the repository of Artifact Registry.
         tag: Tag of the images.
+        build_account: Account that builds of images run as; empty for the default of Cloud Build.
         endpoints: Other addresses of interfaces, such as those of Private Service Connect: `aiplatform`, `logging`,
             `secretmanager`.
         train: Settings of training jobs.
@@ -116,6 +118,7 @@ class Cloud(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bucket: str
     repository: Name = "akin"
     tag: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")] = "latest"
+    build_account: Account = ""
     endpoints: dict[str, str] = {}
     train: Train = Train()
     serve: Serve = Serve()
@@ -190,6 +193,11 @@ def _check(cloud: Cloud, file: Path) -> None:
         raise BadSetting(
             f"{file}: train.budget needs train.price_per_hour, the price of {train.machine} with its accelerators: "
             "prices differ by region and change, so none is built in."
+        )
+    if train.wandb_secret and not train.service_account:
+        raise BadSetting(
+            f"{file}: train.wandb_secret needs train.service_account: a job without an account of its own gets no "
+            "token for Secret Manager."
         )
     if train.seconds < 60:
         raise BadSetting(f"{file}: train.hours and train.budget leave {train.seconds} s: give the job more.")

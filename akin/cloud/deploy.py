@@ -58,11 +58,13 @@ class Deployment:
         given = {"_REGION": self.cloud.region, "_REPOSITORY": self.cloud.repository, "_TAG": self.cloud.tag}
         values = ",".join(f"{key}={value}" for key, value in {**given, "_REVISION": revision}.items())
         self.say(f"building the images {self.cloud.images}/…:{self.cloud.tag}")
-        # By name, as Cloud Build then runs in the region of the images.
-        self._gcloud(
-            "builds", "submit", f"--region={self.cloud.region}", "--config=cloudbuild.yaml",
-            f"--substitutions={values}", str(ROOT),
-        )  # fmt: skip
+        account = self.cloud.build_account
+        acting = [f"--service-account=projects/{self.cloud.project}/serviceAccounts/{account}"] if account else []
+        # The source goes to the project's own bucket, so that the account of the builds needs no right on another.
+        staging = f"--gcs-source-staging-dir={self.cloud.bucket.rstrip('/')}/builds"
+        where = f"--region={self.cloud.region}"
+        config = ["--config=cloudbuild.yaml", f"--substitutions={values}", staging, *acting]
+        self._gcloud("builds", "submit", where, *config, str(ROOT))
 
     def run(self) -> str:
         """Deploy a new revision, test it, give it all traffic and test again; return its name.

@@ -136,7 +136,13 @@ class GoogleApi:
             )
         if answer.status_code == 403 and "BILLING_DISABLED" in reasons:
             return f"billing is off in the project {self.project}: {message}"
-        if answer.status_code == 403:
+        if "ACCESS_TOKEN_SCOPE_INSUFFICIENT" in reasons:
+            return (
+                f"the token of this machine does not cover {service}: give the job an account of its own "
+                "(train.service_account), or log in again with all scopes."
+            )
+        # The refusal to act as an account comes with 400 too, and names no permission.
+        if answer.status_code == 403 or "permission to act as" in message:
             return self._missing_role(message, service)
         if answer.status_code == 429 or status == "RESOURCE_EXHAUSTED":
             return (
@@ -151,6 +157,8 @@ class GoogleApi:
         return f"Google answered {answer.status_code}: {message}"
 
     def _missing_role(self, message: str, service: str) -> str:
+        if "permission to act as" in message:
+            message = f"iam.serviceAccounts.actAs: {message}"
         key, permission = find_permission(message, ROLES)
         role, where = ROLES[key or _SERVICES[service]]
         account = getattr(self._credentials, "service_account_email", "") or "your account"

@@ -19,7 +19,7 @@ from akin.cloud.google import GoogleApi
 from akin.cloud.inputs import find_papers
 from akin.cloud.vertex import DONE, JobState, Vertex, job_spec
 from akin.cloud.work import CLAIM, JOB, RESULT, Work, run_address
-from akin.errors import BadSetting, CloudError
+from akin.errors import AkinError, BadSetting, CloudError
 
 Say = Callable[[str], None]
 
@@ -69,7 +69,8 @@ class Launcher:
             job = self._submit(vertex, place, spec, 1)
         except BaseException:
             if not resume:
-                place.delete([CLAIM])  # nothing runs under this name
+                with contextlib.suppress(AkinError):  # the first error says more
+                    place.delete([CLAIM])  # nothing runs under this name
             raise
         hours = f"at most {self.cloud.train.seconds / 3600:.1f} h"
         self.say(f"job {job.number} of run {run}: {self.cloud.train.machine}, {hours}, {place.address}")
@@ -83,9 +84,10 @@ class Launcher:
         Raises:
             AkinError: The job failed or was cancelled, or something cannot be read.
         """
+        check_run(run)
         vertex, place = self.vertex(), Place(run_address(self.cloud, run))
         while True:
-            record = read_json(place, JOB, f"there is no run {run}: `akin cloud train` starts one.")
+            record = self._record(place, run)
             job = self._watch(vertex, str(record["job"]))
             if job.state == DONE:
                 return read_json(place, RESULT, f"the job ended without a result: look at its log (job {job.number}).")
@@ -105,8 +107,9 @@ class Launcher:
         Raises:
             AkinError: There is no such run, or something cannot be read.
         """
+        check_run(run)
         place = Place(run_address(self.cloud, run))
-        record = read_json(place, JOB, f"there is no run {run}: `akin cloud train` starts one.")
+        record = self._record(place, run)
         job = self.vertex().get(str(record["job"]))
         found = {
             "run": run,
@@ -125,12 +128,19 @@ class Launcher:
         Raises:
             AkinError: There are none, or Google refused.
         """
+        check_run(run)
         vertex = self.vertex()
         jobs = vertex.active_jobs(run)
         if not jobs:
             raise CloudError(f"run {run} has no job to stop.")
         for job in jobs:
             vertex.cancel(job.name)
+
+    def _record(self, place: Place, run: str) -> dict[str, Any]:
+        record = read_json(place, JOB, f"there is no run {run}: `akin cloud train` starts one.")
+        if not (isinstance(record.get("job"), str) and isinstance(record.get("submitted"), int) and "spec" in record):
+            raise CloudError(f"{place.address}/{JOB} describes no job: was it written by another tool?")
+        return record
 
     def _claim(self, place: Place, run: str) -> None:
         claim = {"by": getpass.getuser(), "at": datetime.now(UTC).isoformat("T", "seconds")}
@@ -178,7 +188,7 @@ class Launcher:
         return job
 
     def _watch(self, vertex: Vertex, name: str) -> JobState:
-        shown, after, logs = "", "", True
+        shown, after, logs, ended = "", "", True, False
         while True:
             job = vertex.get(name)
             if job.state != shown:
@@ -191,8 +201,10 @@ class Launcher:
                 lines, logs = [], False
             for line in lines:
                 self.say(f"  {line}")
-            if not job.active and not lines:
+            # The last lines of a log arrive some seconds after the end of its job.
+            if ended and not lines:
                 return job
+            ended = not job.active
             time.sleep(self.pause)
 
 

@@ -47,7 +47,8 @@ def _publish(fetched: Path, repository: Path, place: Place, say: Callable[[str],
     try:
         manifest = check_files(folder)
     except EncoderError as error:
-        raise BucketError(f"the version in {place.address} is damaged: {error}") from error
+        reason = str(error.__cause__ or "a file is another than its manifest says")
+        raise BucketError(f"the version in {place.address} is damaged ({reason}): train it again.") from error
     model = repository / MODEL
     for known in versions(repository):
         if known.digest == manifest["digest"]:

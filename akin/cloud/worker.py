@@ -31,11 +31,14 @@ Say = Callable[[str], None]
 GRACE_SECONDS = 15.0
 """Longest wait for a training that was told to end; a machine that is taken away has 30 s."""
 
-STOPPED = 143
+STOPPED = 75
+"""Exit code that Vertex AI does not take for permanent: it starts the container again. (sysexits: EX_TEMPFAIL)"""
+
+FAILED = 1
 
 
 def work(job: Work, settings: Settings, say: Say) -> int:
-    """Do the work, and return the exit code: 0 if the version is in the bucket, 143 if this machine is taken away.
+    """Do the work and return the exit code: 0 if the version is in the bucket, `STOPPED` if the machine is taken away.
 
     Raises:
         AkinError: Something is missing or was refused; the message says what.

@@ -230,6 +230,31 @@ class ApiKey(EnvironmentSettings):
         return {"Authorization": f"Bearer {key}"} if key else {}
 
 
+class MilvusPlace(EnvironmentSettings):
+    """Milvus that has the vectors of snapshots."""
+
+    milvus_uri: str = Field(
+        default="",
+        description="Milvus that searches the vectors ([scaling.md](scaling.md#vectors-in-milvus)): an address such as "
+        "`http://milvus:19530`, or the path of a file of milvus-lite. Default: vectors are searched in this process.",
+    )
+    milvus_token: SecretStr = Field(default=SecretStr(""), description="Key of Milvus, or `user:password`.")
+    milvus_prefix: str = Field(
+        default="akin",
+        pattern="^[A-Za-z_][A-Za-z0-9_]{0,60}$",
+        description="Beginning of the names of its collections, and the alias of the newest.",
+    )
+    milvus_seconds: float = Field(
+        default=2.0,
+        gt=0,
+        le=60,
+        description="Longest wait for Milvus, in s; then vectors are searched here.",
+    )
+    milvus_effort: int | None = Field(
+        default=None, ge=1, le=32_768, description="`ef` of a graph in Milvus, or `nprobe` of lists. Default: Milvus's."
+    )
+
+
 class CollectionFolder(Folders):
     """Place of the collection of queries, and its bounds."""
 

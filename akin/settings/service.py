@@ -13,6 +13,7 @@ from akin.settings.places import (
     FeedbackFolder,
     KeysPlace,
     Logging,
+    MilvusPlace,
     ServerNames,
     ServiceAddress,
     Tracing,
@@ -42,7 +43,15 @@ def _service_address(value: str) -> str:
 
 
 class ServiceSettings(
-    FeedbackFolder, CollectionFolder, KeysPlace, ServiceAddress, ServerNames, TritonAddress, Tracing, Logging
+    FeedbackFolder,
+    CollectionFolder,
+    KeysPlace,
+    MilvusPlace,
+    ServiceAddress,
+    ServerNames,
+    TritonAddress,
+    Tracing,
+    Logging,
 ):
     """Settings of the retrieval service."""
 

@@ -14,6 +14,7 @@ from akin.settings.places import (
     FeedbackFolder,
     KeysPlace,
     LogFormat,
+    MilvusPlace,
     PageAddress,
     ServiceAddress,
     Tracing,
@@ -32,7 +33,16 @@ PORTS = (
 
 
 class StackSettings(
-    FeedbackFolder, CollectionFolder, KeysPlace, ApiKey, ServiceAddress, PageAddress, TritonAddress, Tracing, LogFormat
+    FeedbackFolder,
+    CollectionFolder,
+    KeysPlace,
+    MilvusPlace,
+    ApiKey,
+    ServiceAddress,
+    PageAddress,
+    TritonAddress,
+    Tracing,
+    LogFormat,
 ):
     """Settings of the command line and of the local stack."""
 

@@ -15,9 +15,8 @@ from akin.cli import app as command_line
 from deploy.docs.client_reference import client_page
 from deploy.docs.http_reference import http_page
 from retrieval_service.app import create_app
-from retrieval_service.latest_drift import LatestDrift
-from retrieval_service.latest_refresh import LatestRefresh
 from retrieval_service.metrics import Metrics
+from retrieval_service.metrics_app import create_metrics_app
 from retrieval_service.settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -80,8 +79,7 @@ def option_row(option: Any) -> str:
 def metrics() -> str:
     """Return the page of the service's metrics, from their definitions."""
     counters = Metrics()
-    counters.export(LatestDrift(ROOT / "absent"))
-    counters.export(LatestRefresh(ROOT / "absent"))
+    create_metrics_app(Settings(data=ROOT / "absent"), counters)
     labels = {
         family.name: each._labelnames
         for each in vars(counters).values()

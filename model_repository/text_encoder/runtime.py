@@ -8,9 +8,10 @@ before the first query.
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NamedTuple
@@ -54,6 +55,10 @@ class BadPrompt(ValueError):
     """Prompts in a manifest that cannot be put before texts; the message has the reason."""
 
 
+class DamagedVersion(ValueError):
+    """A file of a version is missing, or is another than its manifest describes; the message names it."""
+
+
 class TextEncoder:
     """Loaded version of the encoder. Only one thread may use it at a time; each other thread needs a `clone`.
 
@@ -90,9 +95,11 @@ class TextEncoder:
 
         Raises:
             BadPrompt: A prompt of the manifest is no text, or leaves too little room for the text behind it.
+            DamagedVersion: A file of the version is missing, or is another than the manifest describes.
         """
         manifest = json.loads((folder / "manifest.json").read_bytes())
         graph = manifest["graph"]
+        check_files(folder, manifest.get("files", {}), "" if inner else graph["file"], "tokenizer.json")
         self.dim: int = manifest["dim"]
         self.max_length: int = manifest["max_length"]
         self.digest: str = manifest["digest"]
@@ -271,6 +278,24 @@ class TextEncoder:
         """Return the tokens of a text before truncation, with special tokens counted once."""
         overflow: list[object] = encoding.overflowing  # type: ignore[attr-defined]
         return len(encoding) + sum(len(rest) - self._special for rest in overflow)  # type: ignore[arg-type]
+
+
+def check_files(folder: Path, described: Mapping[str, Mapping[str, object]], *read: str) -> None:
+    """Check sizes and digests of the files that native parsers are going to read, those beside a graph included.
+
+    Raises:
+        DamagedVersion: A file is missing, or is another than the manifest describes.
+    """
+    for name, file in described.items():
+        if not any(each and name.startswith(each) for each in read):
+            continue
+        path = folder / name
+        size = path.stat().st_size if path.is_file() else None
+        if size == file.get("bytes", size) and size is not None:
+            with path.open("rb") as content:
+                if hashlib.file_digest(content, "sha256").hexdigest() == file["sha256"]:
+                    continue
+        raise DamagedVersion(f"{path} is missing or damaged: export this version of the encoder again.")
 
 
 def pick_runtime() -> str:

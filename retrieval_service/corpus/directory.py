@@ -8,12 +8,13 @@ data/snapshots/.lock                  locked by the process that builds
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from akin.storage.durable import replace_file, sync, sync_folder
@@ -25,6 +26,8 @@ from retrieval_service.errors import BuildInProgress, SnapshotInUse, SnapshotInv
 _BUILDING = ".building-"
 _CURRENT = "CURRENT"
 _ABANDONED_SECONDS = 3600
+_TIME = "%Y%m%dT%H%M%S"
+_ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}")
 
 
 class SnapshotDirectory:
@@ -177,9 +180,17 @@ class SnapshotDirectory:
 
     def another_build(self, snapshot_id: str | None = None) -> Path:
         """Return a further directory to build a snapshot in, inside the block of `new_build`."""
-        directory = self.root / f"{_BUILDING}{snapshot_id or _new_id()}"
+        directory = self.root / f"{_BUILDING}{snapshot_id or self._new_id()}"
         directory.mkdir()
         return directory
+
+    def _new_id(self) -> str:
+        """Return an id that is newer than all others, even after the clock was set back."""
+        moment = datetime.now(UTC).replace(microsecond=0)
+        others = [path.name.removeprefix(_BUILDING) for path in self.root.iterdir()]
+        known = [datetime.strptime(each[1], f"{_TIME}%z") for name in others if (each := _ID.fullmatch(name))]
+        moment = max([moment, *(each + timedelta(seconds=1) for each in known)])
+        return f"{moment:{_TIME}}Z-{secrets.token_hex(3)}"
 
     def _remove_unpublished(self) -> None:
         """Remove what killed commands have left."""
@@ -207,7 +218,3 @@ class SnapshotDirectory:
 def snapshot_id(building: Path) -> str:
     """Return the id of the snapshot that is built in a directory."""
     return building.name.removeprefix(_BUILDING)
-
-
-def _new_id() -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

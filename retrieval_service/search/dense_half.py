@@ -17,6 +17,7 @@ from retrieval_service.search.paper_vectors import embed_uncovered, vectors_with
 from retrieval_service.search.planner import SearchPlan
 from retrieval_service.search.ranking import NOTHING, Ranking
 from retrieval_service.search.request import Mode, SearchRequest
+from retrieval_service.search.sentences import Sentence, sentence
 
 
 @dataclass
@@ -41,9 +42,9 @@ class DenseHalf:
     tokens: int | None = None
     truncated: bool = False
     coverage: Coverage | None = None
-    degraded: str | None = None
+    degraded: Sentence | None = None
 
-    def note_coverage(self, mode: Mode) -> tuple[str, ...]:
+    def note_coverage(self, mode: Mode) -> tuple[Sentence, ...]:
         """Record that papers have no vector, if some have none; return the note of a dense search."""
         covered = self.corpus.covered
         if covered is None or mode is Mode.LEXICAL:
@@ -74,7 +75,7 @@ class DenseHalf:
         except Unavailable as error:
             if plan.mode is Mode.DENSE or isinstance(error, DeadlineExceeded):
                 raise
-            self.degraded = f"{redact_message(error)} These results come from lexical search alone."
+            self.degraded = sentence("lexical_alone", error=error.code, reason=redact_message(error))
             self.coverage = None
             return None
         if vector is not None or made:

@@ -45,6 +45,7 @@ from retrieval_service.search.query_answer import query_answer
 from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.request import Mode, SearchRequest
 from retrieval_service.search.reranking import NO_RERANKING, Reranking
+from retrieval_service.search.sentences import Sentence, sentence
 from retrieval_service.search.suggestions import suggestions
 from retrieval_service.search.text_match import TEXT_WEIGHT, rank_by_texts
 from retrieval_service.settings import Settings
@@ -144,7 +145,7 @@ class _Search:
     marked: list[Marked] | None = None
     rerank: int = 0
     reranked: int = 0
-    not_reranked: str | None = None
+    not_reranked: Sentence | None = None
     more: bool = False
 
     def __post_init__(self) -> None:
@@ -173,19 +174,22 @@ class _Search:
         self.timings.total_ms = ms_since(started)
         encoder = self.corpus.manifest.encoder
         end = self.request.offset + len(results)
+        lacking = list(filter(None, [self.dense_half.degraded, self.not_reranked]))
         return SearchAnswer(
             results=results,
             mode=plan.mode,
             query=query_answer(self.request.text, plan, self.dense_half.tokens, self.dense_half.truncated),
             k=self.request.k,
             offset=self.request.offset,
-            degraded=" ".join(filter(None, [self.dense_half.degraded, self.not_reranked])) or None,
+            degraded=" ".join(lacking) or None,
             timings=self.timings.rounded(),
             searched=searched,
             snapshot=self.corpus.manifest.id,
             encoder=EncoderAnswer(encoder.version, encoder.digest),
             folded=sum(len(result.duplicates) for result in results),
-            notes=notes,
+            notes=tuple(map(str, notes)),
+            coded_notes=tuple(note.coded() for note in notes),
+            coded_degraded=tuple(one.coded() for one in lacking),
             reranked=self.reranked,
             next_cursor=write_cursor(self.request, self.ranked_by, end) if self.more else None,
             coverage=self.dense_half.coverage,
@@ -319,7 +323,7 @@ class _Search:
             with client_span("rerank", papers=count):
                 scores = await self.reranking.scores(words, self.papers[:count])
         except Unavailable as error:
-            self.not_reranked = f"{redact_message(error)} These results are not reranked."
+            self.not_reranked = sentence("not_reranked", error=error.code, reason=redact_message(error))
         else:
             for result, score in zip(results, scores.tolist(), strict=False):
                 result.sources["reranker"] = round(score, 6)

@@ -23,6 +23,8 @@ from retrieval_service.ports import LexicalIndex, Match, Vectors
 from retrieval_service.search.answer import Highlights, SearchResult
 from retrieval_service.search.feedback import feedback_text
 from retrieval_service.search.planner import SearchPlan
+from retrieval_service.search.reasons import in_words
+from retrieval_service.search.sentences import Sentence
 
 MOST_SENTENCES = 64
 """Sentences of one page that are embedded: a batch of the encoder."""
@@ -129,10 +131,11 @@ class Marked(NamedTuple):
     best: Span | None
     share: float
 
-    def highlights(self, sentence: Span | None, why: str) -> Highlights:
+    def highlights(self, sentence: Span | None, why: Sequence[Sentence]) -> Highlights:
         """Return the answer's form of the places."""
         title, abstract = ([(one.start, one.end) for one in _apart(part)] for part in (self.title, self.abstract))
-        return Highlights(title=title, abstract=abstract, sentence=sentence, why=why)
+        coded = [part.coded() for part in why]
+        return Highlights(title=title, abstract=abstract, sentence=sentence, why=in_words(why), coded_why=coded)
 
 
 def mark(results: Sequence[SearchResult], words: QueryWords) -> list[Marked]:

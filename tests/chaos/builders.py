@@ -11,6 +11,7 @@ import io
 import json
 import multiprocessing
 import os
+import resource
 import signal
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -31,19 +32,20 @@ _CONTEXT.set_forkserver_preload([__name__])
 _CALLS = ("fsync", "rename", "replace", "link", "unlink", "remove", "mkdir", "rmdir")
 
 
-def start(data: Path, arguments: Sequence[str], *, killed_before: int = 0) -> BaseProcess:
+def start(data: Path, arguments: Sequence[str], *, killed_before: int = 0, megabytes: int = 0) -> BaseProcess:
     """Start a command over a data folder; it kills itself before its n-th call that changes names or syncs, if given.
 
-    The file `started` shows that it has begun its work; at its end, the file `calls` lists those calls.
+    The file `started` shows that it has begun its work; at its end, the file `calls` lists those calls. With
+    `megabytes`, it may use so much more memory than it has at its beginning.
     """
-    process = _CONTEXT.Process(target=_run, args=(str(data), list(arguments), killed_before))
+    process = _CONTEXT.Process(target=_run, args=(str(data), list(arguments), killed_before, megabytes))
     process.start()
     return process
 
 
-def finish(data: Path, arguments: Sequence[str], *, killed_before: int = 0) -> int:
+def finish(data: Path, arguments: Sequence[str], *, killed_before: int = 0, megabytes: int = 0) -> int:
     """Run a command to its end and return its exit status, negative for a signal."""
-    process = start(data, arguments, killed_before=killed_before)
+    process = start(data, arguments, killed_before=killed_before, megabytes=megabytes)
     process.join(120)
     status = process.exitcode
     process.close()
@@ -51,10 +53,13 @@ def finish(data: Path, arguments: Sequence[str], *, killed_before: int = 0) -> i
     return status
 
 
-def _run(data: str, arguments: list[str], killed_before: int) -> None:
+def _run(data: str, arguments: list[str], killed_before: int, megabytes: int) -> None:
     os.environ |= {"AKIN_DATA": data, "AKIN_MODEL_REPOSITORY": f"{data}/models"}
     akin.snapshots.use_encoder = lambda settings, work, *, say: asyncio.run(work(HashEncoder()))  # type: ignore[assignment]
     calls = _list_calls(killed_before)
+    if megabytes:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + megabytes * 1_000_000, resource.RLIM_INFINITY))
     Path(data, "started").touch()
     said = io.StringIO()
     try:

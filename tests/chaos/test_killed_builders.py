@@ -59,7 +59,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         builders.write_papers(root / f"{name}.jsonl", generated_papers(MANY)[:count])
     for name in ("few", "many", "few"):
         assert builders.finish(data, ["index", "build", str(root / f"{name}.jsonl")]) == 0
-        time.sleep(1.0)  # ids are ordered by the second
     assert builders.searched(data) == set(IDS[:FEW])
     # Texts that are embedded again are a part of what is killed.
     shutil.rmtree(data / "embeddings")

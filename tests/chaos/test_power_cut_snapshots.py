@@ -57,7 +57,7 @@ def cite(kit: Any, data: Path) -> None:
 
 
 def prune(_: Any, data: Path) -> None:
-    SnapshotDirectory(data).prune(0)
+    SnapshotDirectory(data).prune(1)
 
 
 def fewer(kit: Any, data: Path) -> None:

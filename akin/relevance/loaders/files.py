@@ -13,6 +13,8 @@ from akin.papers import Paper
 from akin.relevance.errors import RelevanceError
 
 Row = dict[str, Any]
+LONGEST_LINE = 1 << 23
+"""Characters of a line; a packed file may unpack to any number of them."""
 
 
 def json_lines(path: Path) -> Iterator[tuple[str, Row]]:
@@ -24,7 +26,10 @@ def json_lines(path: Path) -> Iterator[tuple[str, Row]]:
     number = 0
     try:
         with _open(path) as file:
-            for number, line in enumerate(file, start=1):
+            while line := file.readline(LONGEST_LINE):
+                number += 1
+                if len(line) == LONGEST_LINE:
+                    raise RelevanceError(f"{path}:{number} is longer than {LONGEST_LINE:,} characters.")
                 if line.isspace():
                     continue
                 record = json.loads(line)

@@ -22,6 +22,7 @@ resource "google_service_account" "promoter" {
 
 locals {
   bucket_roles = {
+    builder  = { role = "roles/storage.objectViewer", member = google_service_account.builder.member }
     trainer  = { role = "roles/storage.objectUser", member = google_service_account.trainer.member }
     server   = { role = "roles/storage.objectViewer", member = google_service_account.server.member }
     promoter = { role = "roles/storage.objectUser", member = google_service_account.promoter.member }
@@ -31,7 +32,11 @@ locals {
     promoter = { role = "roles/artifactregistry.writer", member = google_service_account.promoter.member }
     trainer  = { role = "roles/artifactregistry.reader", member = google_service_account.trainer.member }
     server   = { role = "roles/artifactregistry.reader", member = google_service_account.server.member }
-    # Vertex AI and Cloud Run fetch images as agents of their own.
+    # Vertex AI and Cloud Run fetch images as agents of their own, whatever account a job or a service runs as.
+    vertex_service = {
+      role   = "roles/artifactregistry.reader"
+      member = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-aiplatform.iam.gserviceaccount.com"
+    }
     vertex = {
       role   = "roles/artifactregistry.reader"
       member = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-aiplatform-cc.iam.gserviceaccount.com"
@@ -82,6 +87,12 @@ resource "google_secret_manager_secret_iam_member" "wandb" {
 # A deployment makes a revision that runs as the server, so it must be allowed to act as it.
 resource "google_service_account_iam_member" "promoter_acts_as_server" {
   service_account_id = google_service_account.server.name
+  role               = "roles/iam.serviceAccountUser"
+  member             = google_service_account.promoter.member
+}
+
+resource "google_service_account_iam_member" "promoter_acts_as_builder" {
+  service_account_id = google_service_account.builder.name
   role               = "roles/iam.serviceAccountUser"
   member             = google_service_account.promoter.member
 }

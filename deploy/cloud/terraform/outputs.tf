@@ -6,6 +6,7 @@ output "images" {
 output "accounts" {
   description = "Accounts for cloud.toml and for the variables of the workflows."
   value = {
+    builder  = google_service_account.builder.email
     trainer  = google_service_account.trainer.email
     server   = google_service_account.server.email
     promoter = google_service_account.promoter.email

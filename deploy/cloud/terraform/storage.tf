@@ -64,7 +64,7 @@ resource "google_storage_bucket" "akin" {
     }
     condition {
       age            = var.keep_inputs_days
-      matches_prefix = ["${var.prefix}inputs/"]
+      matches_prefix = ["${var.prefix}inputs/", "${var.prefix}builds/"]
     }
   }
 

@@ -125,7 +125,7 @@ variable "budget" {
 }
 
 variable "keep_inputs_days" {
-  description = "Days after which the inputs of runs are deleted."
+  description = "Days after which the inputs of runs and the sources of builds are deleted."
   type        = number
   default     = 90
 }

@@ -130,7 +130,7 @@ def test_a_training_that_fails_ends_the_job_and_is_kept(google: FakeGoogle, akin
     code, _, said = train(akin, "experiment=broken", "--name", "broken")
     assert code == 13
     assert "  train: the loss is no finite number" in said
-    assert "exited with a non-zero status of 13" in said.splitlines()[-1]
+    assert "exited with a non-zero status of 1." in said.splitlines()[-1]
     assert "state/LATEST" in objects(google, "runs/broken")
     assert "result.json" not in objects(google, "runs/broken")
 
@@ -190,7 +190,7 @@ def test_a_job_can_be_stopped_and_continued(google: FakeGoogle, akin: Akin) -> N
 
 @pytest.mark.long
 def test_a_secret_that_may_not_be_read_fails_the_job_with_the_role(google: FakeGoogle, akin: Akin) -> None:
-    google.settings(wandb_secret="wandb")
+    google.settings(wandb_secret="wandb", service_account="trainer@p.example")
     google.refuse["secrets/wandb"] = refusal(403, "Permission 'secretmanager.versions.access' denied")
     code, _, said = train(akin, "--name", "first")
     assert code == 13

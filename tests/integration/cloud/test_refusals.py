@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from akin.bundles import Place, push
 from tests.integration.cloud.conftest import Akin
 from tests.integration.cloud.fake_google import ACCOUNT, PROJECT, REGION, FakeGoogle, refusal
 from tests.integration.cloud.test_jobs import objects, train
@@ -26,6 +28,16 @@ PERMISSION = (
             "customJobs",
             refusal(403, "You do not have permission to act as service account: iam.serviceAccounts.actAs denied"),
             ["roles/iam.serviceAccountUser", "the service account"],
+        ),
+        (
+            "customJobs",
+            refusal(400, "You do not have permission to act as service_account: t@p.example. (or it may not exist)."),
+            ["roles/iam.serviceAccountUser", "the service account"],
+        ),
+        (
+            "customJobs",
+            refusal(403, "Insufficient scopes", "PERMISSION_DENIED", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"),
+            ["train.service_account"],
         ),
         (
             "customJobs",
@@ -65,6 +77,38 @@ def test_a_refusal_says_what_is_missing_and_leaves_the_name_free(
         assert words in error
     assert objects(google, "runs/first") == set()
     assert google.jobs == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"job": 3}', b"\xff"])
+@pytest.mark.parametrize("command", ["follow", "status"])
+def test_a_run_that_another_tool_wrote_is_refused(google: FakeGoogle, akin: Akin, command: str, content: bytes) -> None:
+    google.settings()
+    google.buckets.objects["shelf/akin/runs/odd/job.json"] = content
+    code, _, said = akin("cloud", command, "odd")
+    assert (code, said.count("\n")) == (13, 1)
+    assert "gs://shelf/akin/runs/odd/job.json" in said
+
+
+@pytest.mark.parametrize("command", ["follow", "status", "cancel", "take"])
+@pytest.mark.parametrize("run", ["", "../first", "none"])
+def test_a_run_that_there_is_not_is_refused(google: FakeGoogle, akin: Akin, command: str, run: str) -> None:
+    google.settings()
+    code, _, said = akin("cloud", command, run)
+    assert code in (2, 12, 13)
+    assert said.count("\n") == 1
+    assert "cannot name a run" in said if run != "none" else "none" in said
+
+
+def test_a_half_version_is_not_taken(google: FakeGoogle, akin: Akin, tmp_path: Path) -> None:
+    google.settings()
+    (tmp_path / "file").write_text("x")
+    model = {f"text_encoder/1/{name}": tmp_path / "file" for name in ("model.onnx", "tokenizer.json")}
+    push(Place("gs://shelf/akin/runs/half/version"), "version", "text_encoder-1", model)
+    code, _, said = akin("cloud", "take", "half")
+    assert code == 12
+    assert "the version in gs://shelf/akin/runs/half/version is damaged" in said
+    assert list((tmp_path / "models").glob("text_encoder/[0-9]*")) == []
+    assert not list((tmp_path / "models").glob(".taking-*"))
 
 
 def test_no_credentials_are_said_in_one_line(google: FakeGoogle, akin: Akin) -> None:

@@ -16,7 +16,7 @@ from akin.cli import app
 from akin.errors import BucketError, EncoderError
 from akin.registry.versions import MODEL, promoted_version, set_promoted_version, versions
 from retrieval_service.corpus import SnapshotDirectory
-from retrieval_service.corpus.manifest import EncoderRecord
+from retrieval_service.corpus.manifest import EncoderRecord, FileRecord
 from tests.unit.published import published_manifest
 
 NAME = "20260101T000000Z-aaaaaa"
@@ -159,10 +159,13 @@ def test_a_bundle_of_another_kind_is_refused(address: str, tmp_path: Path) -> No
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a data folder whose live snapshot has files and a map; they are no index, so opening is left out."""
     folder = tmp_path / "data"
-    published_manifest(folder, NAME, EncoderRecord(1, "b" * 64, 384))
+    parts = {"lexical/part": b"words", "lexical/.managed.json": b"[]"}
+    files = {name: FileRecord("0" * 64, len(content)) for name, content in parts.items()}
+    published_manifest(folder, NAME, EncoderRecord(1, "b" * 64, 384), files=files)
     snapshot = folder / "snapshots" / NAME
     (snapshot / "lexical").mkdir()
-    (snapshot / "lexical/part").write_bytes(b"words")
+    for name, content in parts.items():
+        (snapshot / name).write_bytes(content)
     (folder / "maps" / NAME).mkdir(parents=True)
     (folder / "maps" / NAME / "map.json").write_text("{}")
     SnapshotDirectory(folder).use(NAME)
@@ -176,7 +179,7 @@ def test_a_snapshot_arrives_with_its_map_and_goes_live(data: Path, address: str,
     assert sources.fetch_snapshot(there, f"{address}@{bundle.digest}", quiet).name == NAME
     assert SnapshotDirectory(there).current() == NAME
     for folder in ("snapshots", "maps"):
-        assert below(there / folder / NAME) == below(data / folder / NAME)
+        assert below(there / folder / NAME) == below(data / folder / NAME) != set()
     assert {path.name for path in (there / "snapshots").iterdir()} == {NAME, "CURRENT", ".lock"}
     said: list[str] = []
     sources.fetch_snapshot(there, address, said.append)

@@ -21,6 +21,7 @@ from akin.bundles import (
     fetch_files,
     latest,
     parse_source,
+    places,
     prune,
     push,
     read_bundle,
@@ -34,6 +35,7 @@ BIG = bytes(range(256)) * (1 << 15)  # 8 MiB: sent in several parts, received in
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketServer]:
+    monkeypatch.setattr(places, "RETRIES", 2)
     with bucket_server() as running:
         monkeypatch.setenv("GOOGLE_BASE_URL", running.url)
         monkeypatch.setenv("GOOGLE_BEARER_TOKEN", "a-token")

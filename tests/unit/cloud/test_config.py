@@ -24,7 +24,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_example_names_every_setting_and_no_project() -> None:
     example = tomllib.loads((ROOT / EXAMPLE).read_text("utf-8"))
-    assert {key for key, value in example.items() if value == ""} == {"project", "region", "bucket"}
+    assert {key for key, value in example.items() if value == ""} == {"project", "region", "bucket", "build_account"}
     for table, owner in (("train", Train), ("serve", Serve)):
         known = {each.name for each in msgspec.structs.fields(owner)}
         assert known - set(example[table]) <= {"image"}
@@ -72,6 +72,7 @@ def test_a_budget_bounds_the_time() -> None:
         ({"train": {"machine": "g2; rm -rf"}}, r"train\.machine"),
         ({"train": {"accelerators": 0}}, r"train\.accelerators"),
         ({"train": {"wandb_secret": "projects/p/secrets/s"}}, r"train\.wandb_secret"),
+        ({"train": {"wandb_secret": "wandb"}}, r"needs train\.service_account"),
         ({"train": {"service_account": "me"}}, r"train\.service_account"),
         ({"train": {"overrides": ["data.papers=x"]}}, r"train\.papers names the papers"),
         ({"train": {"overrides": ["paths.data=/x"]}}, "folders are fixed"),

@@ -54,6 +54,7 @@ def deploy(
         (tmp_path / "bin" / name).chmod(stat.S_IRWXU)
     (tmp_path / "cloud.toml").write_text(
         'project = "shelf-project"\nregion = "earth-north1"\nbucket = "gs://shelf/akin"\ntag = "v1"\n'
+        'build_account = "builder@p.example"\n'
         '[serve]\nservice_account = "server@p.example"\npage_account = "page@p.example"\n'
     )
     monkeypatch.chdir(tmp_path)
@@ -118,6 +119,8 @@ def test_a_revision_is_tested_before_and_after_it_gets_the_traffic(deploy: Deplo
     build = made[0]
     assert build.startswith("gcloud builds submit --region=earth-north1 --config=cloudbuild.yaml")
     assert "_REGION=earth-north1,_REPOSITORY=akin,_TAG=v1,_REVISION=abc123" in build
+    assert "--gcs-source-staging-dir=gs://shelf/akin/builds" in build
+    assert "--service-account=projects/shelf-project/serviceAccounts/builder@p.example" in build
     steps = [
         next(
             (name for name in ("replace", "candidate.example/v1", "update-traffic", "live.example/v1") if name in each),

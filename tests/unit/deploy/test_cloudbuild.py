@@ -99,6 +99,11 @@ def test_steps_wait_for_steps_that_come_before(build: Build) -> None:
         known.add(step.id)
 
 
+def test_a_submitted_build_has_the_history_that_tests_ask_for() -> None:
+    rules = [line for line in (ROOT / ".gcloudignore").read_text().splitlines() if not line.startswith("# ")]
+    assert rules == ["#!include:.gitignore"]
+
+
 def test_no_image_is_built_before_the_tests_passed(build: Build) -> None:
     (test,) = (step for step in build.steps if step.id == "test")
     assert (test.entrypoint, test.args) == ("bash", [".ci/run"])

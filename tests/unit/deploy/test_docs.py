@@ -71,8 +71,8 @@ def test_the_navigation_names_every_page_once(source: Path) -> None:
     assert project["theme"]["font"] is False
 
 
-def test_a_page_that_the_navigation_lacks_is_listed_under_how_to(source: Path, tmp_path: Path) -> None:
-    for name in docs.nav_pages(tomllib.loads((source / "zensical.toml").read_text("utf-8"))["project"]["nav"]):
+def test_a_page_that_the_navigation_lacks_is_listed_under_how_to(tmp_path: Path) -> None:
+    for name in docs.nav_pages(tomllib.loads((docs.HERE / "zensical.toml").read_text("utf-8"))["project"]["nav"]):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("# Here\n")
     (tmp_path / "new.md").write_text("# Something new\n")

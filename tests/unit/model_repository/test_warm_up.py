@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from hashlib import sha256
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -136,3 +137,32 @@ def test_rows_of_more_than_512_tokens_are_not_run_before_they_are_needed(
     encoder.encode(["word " * 8000, "word " * 500] + ["word"] * 64)
     later = set().union(*runtime.ran) - warm
     assert later == ({(1, 8192, 1)} if max_length > 512 else set())
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.onnx", "model.onnx.data"])
+@pytest.mark.parametrize("damage", ["changed", "longer", "missing"])
+def test_a_damaged_file_is_found_before_a_native_parser_reads_it(
+    text_encoder: ModuleType, version: Path, monkeypatch: pytest.MonkeyPatch, name: str, damage: str
+) -> None:
+    opened: list[Path] = []
+    runtime = text_encoder.sys.modules["runtime"]
+    monkeypatch.setitem(runtime.GRAPHS, "onnxruntime", lambda path: opened.append(path) or Runtime().open_file(path))
+    monkeypatch.setattr(runtime, "Tokenizer", SimpleNamespace(from_file=opened.append))
+    for each in ("model.onnx", "model.onnx.data"):
+        (version / each).write_bytes(b"graph of many bytes")
+    files = {
+        path.name: {"sha256": sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size}
+        for path in version.iterdir()
+        if path.name != "manifest.json"
+    }
+    manifest = json.loads((version / "manifest.json").read_text()) | {"files": files}
+    (version / "manifest.json").write_text(json.dumps(manifest))
+    content = bytearray((version / name).read_bytes())
+    if damage == "changed":
+        content[len(content) // 2] ^= 1
+    (version / name).write_bytes(content + b"x" * (damage == "longer"))
+    if damage == "missing":
+        (version / name).unlink()
+    with pytest.raises(runtime.DamagedVersion, match=f"{name} is missing or damaged: export this version"):
+        text_encoder.TextEncoder(version, runtime="onnxruntime", threads=1)
+    assert opened == []

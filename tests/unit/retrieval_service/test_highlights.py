@@ -19,7 +19,7 @@ from retrieval_service.errors import EncoderUnavailable
 from retrieval_service.ports import Hits, Match
 from retrieval_service.search.highlights import QueryWords, mark
 from retrieval_service.search.planner import plan_search
-from retrieval_service.search.reasons import Half, reason
+from retrieval_service.search.reasons import Half, in_words, reason
 from retrieval_service.search.request import Mode, SearchRequest, Sort
 
 PAPERS = [
@@ -131,6 +131,12 @@ async def test_results_say_where_words_are_and_which_sentence_fits(engine: Any, 
         "abstract": [[36, 42]],
         "sentence": [20, 49],
         "why": "very near in meaning; title has 'Graph' and 'networks'; 1st by words, 1st by meaning",
+        "coded_why": [
+            {"code": "very_near", "values": {}},
+            {"code": "title_has", "values": {"words": "'Graph', 'networks'"}},
+            {"code": "rank_by_words", "values": {"rank": 1}},
+            {"code": "rank_by_meaning", "values": {"rank": 1}},
+        ],
     }
     assert first.abstract[20:49] == "Pre-training of graphs helps."
     # "Other things" has no word of the query, so the vectors of its sentences decide.
@@ -202,15 +208,15 @@ HITS = Hits(np.arange(30), np.linspace(0.9, 0.1, 30).astype(np.float32), (0.1, 1
     [(0, "very near in meaning; 1st"), (10, "near in meaning; 11th"), (21, "somewhat near in meaning; 22nd")],
 )
 def test_nearness_is_measured_from_an_unrelated_paper(place: int, words: str) -> None:
-    assert reason(("", []), ("", []), Half(HITS, place), None) == f"{words} by meaning"
+    assert in_words(reason(("", []), ("", []), Half(HITS, place), None)) == f"{words} by meaning"
 
 
 def test_reasons_name_a_few_words_and_the_reranker() -> None:
     text = "one two three four"
     matches = [Match(0, 3, "one"), Match(4, 7, "two"), Match(8, 13, "three"), Match(14, 18, "four")]
-    said = reason(("", []), (text, matches), None, Half(HITS, 2), reranked=True)
+    said = in_words(reason(("", []), (text, matches), None, Half(HITS, 2), reranked=True))
     assert said == ("abstract has 'one', 'two', 'three' and more; 3rd by words; ordered by the reranker")
-    assert "abstract has 'one', 'two' and 'three'" in reason(("", []), (text, matches[:3]), None, None)
+    assert "abstract has 'one', 'two' and 'three'" in in_words(reason(("", []), (text, matches[:3]), None, None))
 
 
 def test_a_pattern_of_many_signs_is_no_heavy_work(index: TantivyIndex) -> None:

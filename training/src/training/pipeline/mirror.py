@@ -43,7 +43,7 @@ class Version:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What the tracker writes down of it."""
+        """Facts that the tracker has about it."""
         return {"encoder_version": str(self.number), "encoder_digest": self.digest}
 
 

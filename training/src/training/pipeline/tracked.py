@@ -1,4 +1,4 @@
-"""What the stages after training add to the tracked run: the evaluation, the version and where they came from."""
+"""Add to the tracked run what the stages after training made: the evaluation, the version and its origin."""
 
 from __future__ import annotations
 
