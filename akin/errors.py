@@ -10,7 +10,10 @@ AkinError              1
 ├── SavedSearchesUnusable 8 saved searches cannot be read, or their report cannot be written
 ├── FeedbackUnusable   9   feedback of readers cannot be read, or there is none to export
 ├── CollectionUnusable 10  collected queries cannot be read, or are too few to compare
-└── KeysError         11   the keys of the API cannot be read or changed
+├── KeysError         11   the keys of the API cannot be read or changed
+├── BucketError       12   a bundle of models, of a snapshot or of a run cannot be pushed or fetched
+├── CloudError        13   Google Cloud refused, or a job or a deployment there failed
+└── BackupError       14   a backup cannot be written, or one is damaged or does not fit this machine
 """
 
 from __future__ import annotations
@@ -80,3 +83,21 @@ class KeysError(AkinError):
     """Keys of the API that cannot be read or changed."""
 
     exit_code = 11
+
+
+class BucketError(AkinError):
+    """Bundle of files that cannot be pushed to a bucket or fetched from it."""
+
+    exit_code = 12
+
+
+class CloudError(AkinError):
+    """Refusal of Google Cloud, or a job or a deployment there that failed."""
+
+    exit_code = 13
+
+
+class BackupError(AkinError):
+    """Backup that cannot be written, is damaged, or cannot be restored here."""
+
+    exit_code = 14

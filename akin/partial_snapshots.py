@@ -6,18 +6,18 @@ import time
 
 from akin.index_reports import Say
 from akin.indexing.build import complete_snapshot
+from akin.indexing.map_upkeep import keep_map
 from akin.indexing.options import BuildOptions
-from akin.registry.switch import make_live
+from akin.live_snapshot import LiveSnapshot
 from akin.snapshots import (
     ShowProgress,
     cli_errors,
     find_manifest,
-    go_live,
     remove_superseded,
     run_with_encoder,
+    step_to,
 )
 from akin.stack_settings import Settings
-from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import Manifest
 
 
@@ -31,13 +31,7 @@ def complete_index(settings: Settings, *, say: Say, bar: ShowProgress) -> Manife
     """
     before = find_manifest(settings, None)
     say(f"{before.id} has vectors of {before.with_vectors:,} of {before.papers:,} papers; the others are added")
-    started, make_step_live, live = time.monotonic(), go_live(settings, say), before.id
-
-    def follow(step: Manifest) -> None:
-        nonlocal live
-        make_step_live(step)
-        live = step.id
-
+    started, live = time.monotonic(), LiveSnapshot(settings, say)
     with cli_errors():
         manifest = run_with_encoder(
             settings,
@@ -46,19 +40,16 @@ def complete_index(settings: Settings, *, say: Say, bar: ShowProgress) -> Manife
                 settings.data,
                 options=BuildOptions(use=False, steps=None),
                 progress=progress,
-                go_live=follow,
+                go_live=step_to(live, say),
             ),
             say=say,
             bar=bar,
         )
-        chosen = SnapshotDirectory(settings.data).current()
-        if chosen == live:
-            make_live(settings, manifest.id, say)
+        keep_map(settings.data, before, manifest, say)
+        is_live = live.replace(manifest)
         remove_superseded(settings)
     seconds = time.monotonic() - started
     say(f"all {manifest.papers:,} papers have vectors ({manifest.embedded:,} embedded in {seconds:.1f} s)")
-    if chosen == live:
+    if is_live:
         say(f"snapshot {manifest.id} is live")
-    else:
-        say(f"{chosen} was made live meanwhile, and stays live; to search the whole one: akin index use {manifest.id}")
     return manifest

@@ -21,6 +21,7 @@ from akin.messages import write_errors
 from akin.registry.switch import make_live
 from akin.snapshots import ShowProgress, cli_errors, find_manifest
 from akin.stack_settings import Settings
+from akin.storage.durable import publish_file
 from retrieval_service.adapters.reference_arrays import ReferenceArrays
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.corpus.directory import SnapshotDirectory
@@ -104,7 +105,7 @@ def _written_aside(path: Path) -> Iterator[IO[str]]:
             yield file
             file.close()
             aside.chmod(0o644)
-            aside.replace(path)
+            publish_file(aside, path)
         except BaseException:
             aside.unlink(missing_ok=True)
             raise

@@ -19,6 +19,7 @@ from akin.indexing.options import BuildOptions, OnProgress
 from akin.indexing.snapshot_parts import require_whole
 from akin.indexing.tune import TuneOptions, tune_snapshot
 from akin.indexing.update import has_present_rules, update_snapshot
+from akin.live_snapshot import LiveSnapshot
 from akin.messages import counted
 from akin.papers import PaperReader, read_papers
 from akin.papers.remote import Harvest
@@ -158,7 +159,7 @@ def build_index(
     """
     rejects = rejects_path(settings, source.name)
     with cli_errors(), source.read(rejects) as reader:
-        started = time.monotonic()
+        started, live = time.monotonic(), LiveSnapshot(settings, say)
         manifest = run_with_encoder(
             settings,
             lambda encoder, progress: build_snapshot(
@@ -169,13 +170,13 @@ def build_index(
                 options=options,
                 progress=progress,
                 harvest=source.harvest,
-                go_live=go_live(settings, say),
+                go_live=step_to(live, say),
             ),
             say=say,
             bar=bar,
         )
         seconds = time.monotonic() - started
-        make_live(settings, manifest.id, say)
+        is_live = live.replace(manifest)
         remove_superseded(settings)
     say_ids(reader, say)
     if reader.report.rejected_total:
@@ -183,17 +184,19 @@ def build_index(
         say(f"{counted(reader.report.rejected_total, 'record')} set aside ({reasons}): see {rejects}")
     say(
         f"{counted(manifest.papers, 'paper')} indexed in {seconds:.1f} s "
-        f"({manifest.embedded:,} embedded, the rest known); snapshot {manifest.id} is live"
+        f"({manifest.embedded:,} embedded, the rest known); snapshot {manifest.id} is "
+        f"{'live' if is_live else 'published'}"
     )
     return manifest
 
 
-def go_live(settings: Settings, say: Say) -> Callable[[Manifest], None]:
+def step_to(live: LiveSnapshot, say: Say) -> Callable[[Manifest], None]:
     """Return the function that makes a partial snapshot the live one, and says what can be searched, and since when."""
     started = time.monotonic()
 
     def make(manifest: Manifest) -> None:
-        make_live(settings, manifest.id, say)
+        if not live.replace(manifest):
+            return
         vectors = f", {manifest.with_vectors:,} of them by meaning too" if manifest.with_vectors else ""
         then = "more vectors follow" if manifest.with_vectors else "vectors follow (if interrupted: akin index update)"
         seconds = time.monotonic() - started
@@ -216,6 +219,7 @@ def update_index(
     may_lack: float | None,
     withdrawn: tuple[str, ...],
     remove_deleted: bool = False,
+    accept: Callable[[Manifest], None] | None = None,
     say: Say,
     bar: ShowProgress,
 ) -> Manifest:
@@ -228,6 +232,7 @@ def update_index(
             holding them; None if the file has changes only.
         withdrawn: ids to withdraw.
         remove_deleted: remove papers whose record is marked as deleted, instead of marking them as withdrawn.
+        accept: called with the new snapshot before it becomes the live one; an error that it raises removes it.
         say: called with messages.
         bar: shows the progress.
 
@@ -257,6 +262,12 @@ def update_index(
         )
         changed = manifest.id != before.id
         if changed:
+            if accept is not None:
+                try:
+                    accept(manifest)
+                except BaseException:
+                    SnapshotDirectory(settings.data).remove(manifest.id)
+                    raise
             keep_map(settings.data, before, manifest, say)
             make_live(settings, manifest.id, say)
     if reader:

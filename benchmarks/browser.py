@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _WARM = 5
 _OF_GRADIO = ("/assets/", "/static/", "/theme.css", "/manifest.json", "/favicon.ico")
 _ANSWERS = "/gradio_api/"
+_FONTS = "/katex/fonts/"
+_COMMON_FONTS = ("KaTeX_Main-Regular", "KaTeX_Math-Italic")  # every formula needs them; others only a few signs
 _FORMULA = "CO$_2$ and $\\alpha$"
 # Results are painted when the second frame after their last change begins.
 _SEARCH = """(query) => new Promise((done) => {
@@ -142,12 +144,18 @@ def weigh(browser: Browser, url: str) -> list[Row]:
     for path, size in sorted(own.items(), key=lambda item: -item[1]):
         say(f"{size / 1000:8.1f} kB  {path}")
     answers = sum(size for path, size in own.items() if path.startswith(_ANSWERS))
+    rare = sum(size for path, size in own.items() if path.startswith(_FONTS) and not _is_common(path))
     figures = {
-        "own weight": sum(own.values()) - answers,
+        "own weight": sum(own.values()) - answers - rare,
         "answers to the load and a search": answers,
+        "fonts for rare signs in the results": rare,
         "files of Gradio": sum(sizes.values()) - sum(own.values()),
     }
     return [Row("page", "load and first search", name, size / 1000, "kB") for name, size in figures.items()]
+
+
+def _is_common(path: str) -> bool:
+    return path.removeprefix(_FONTS).startswith(_COMMON_FONTS)
 
 
 def _opened(browser: Browser, url: str) -> Page:

@@ -23,7 +23,8 @@ WORKDIR /data
 EXPOSE 8080 8081
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s \
   CMD ["python", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8080/health/ready', timeout=4)"]
-CMD ["python", "-m", "retrieval_service"]
+# AKIN_SNAPSHOT_SOURCE fetches a snapshot first (docs/cloud.md).
+CMD ["python", "-m", "akin.start", "snapshot", "python", "-m", "retrieval_service"]
 ARG REVISION=unknown
 ARG VERSION=0.1.0
 ARG SOURCE=unknown

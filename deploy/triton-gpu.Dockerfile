@@ -23,7 +23,8 @@ EXPOSE 8001 8002
 # At the first load of the model TensorRT builds its engine, which takes minutes.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=900s \
   CMD ["python3", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8000/v2/models/text_encoder/ready', timeout=4)"]
-CMD ["python3", "-m", "akin.stack.foreground"]
+# AKIN_MODELS_SOURCE fetches the models first (docs/cloud.md).
+CMD ["python3", "-m", "akin.start", "models", "python3", "-m", "akin.stack.foreground"]
 ARG REVISION=unknown
 ARG VERSION=0.1.0
 ARG SOURCE=unknown

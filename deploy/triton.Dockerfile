@@ -27,7 +27,8 @@ WORKDIR /tmp
 EXPOSE 8001 8002
 HEALTHCHECK --interval=15s --timeout=5s --start-period=120s \
   CMD ["python", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8000/v2/models/text_encoder/ready', timeout=4)"]
-CMD ["python", "-m", "akin.stack.foreground"]
+# AKIN_MODELS_SOURCE fetches the models first (docs/cloud.md).
+CMD ["python", "-m", "akin.start", "models", "python", "-m", "akin.stack.foreground"]
 ARG REVISION=unknown
 ARG VERSION=0.1.0
 ARG SOURCE=unknown

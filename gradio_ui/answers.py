@@ -11,6 +11,14 @@ class _AnswerPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class CodedText(_AnswerPart):
+    """Sentence of the service by its code and its values, and the code of the error that is its reason."""
+
+    code: str
+    values: dict[str, int | str] = Field(default_factory=dict)
+    error: str | None = None
+
+
 class Highlights(_AnswerPart):
     """Places in a result's title and abstract, as start and end in characters, and why it was found."""
 
@@ -18,6 +26,7 @@ class Highlights(_AnswerPart):
     abstract: tuple[tuple[int, int], ...] = ()
     sentence: tuple[int, int] | None = None
     why: str = ""
+    coded_why: tuple[CodedText, ...] = ()
 
 
 class Publication(_AnswerPart):
@@ -63,6 +72,13 @@ class FoundPaper(_AnswerPart):
         """The date without a day or a month that the paper's library does not state."""
         known = len(self.publication.date) if self.publication else 3
         return "-".join(self.date.split("-")[:known]) if self.date and known else self.date
+
+
+class ChasedPaper(FoundPaper):
+    """Paper that the best results cite, which are its `cited_by`, or that it `cites`; both are ids."""
+
+    cited_by: tuple[str, ...] = ()
+    cites: tuple[str, ...] = ()
 
 
 class ListedPaper(FoundPaper):
@@ -192,6 +208,7 @@ class Missing(_AnswerPart):
     results: tuple[MissingPaper, ...]
     topics: tuple[Topic, ...] = ()
     notes: tuple[str, ...] = ()
+    coded_notes: tuple[CodedText, ...] = ()
 
 
 class UnderstoodQuery(_AnswerPart):
@@ -213,6 +230,7 @@ class Order(_AnswerPart):
     complete: bool = False
     half_life: float | None = None
     diversity: float | None = None
+    citation_boost: float | None = None
 
 
 class YearCount(_AnswerPart):
@@ -270,6 +288,8 @@ class Answer(_AnswerPart):
     offset: int = 0
     degraded: str | None = None
     notes: tuple[str, ...] = ()
+    coded_notes: tuple[CodedText, ...] = ()
+    coded_degraded: tuple[CodedText, ...] = ()
     timings: dict[str, float | None] = Field(default_factory=dict)
     searched: int | None = None
     snapshot: str | None = None
@@ -277,6 +297,7 @@ class Answer(_AnswerPart):
     sort: Order | None = None
     facets: Facets | None = None
     suggestions: tuple[Suggestion, ...] = ()
+    chased: tuple[ChasedPaper, ...] = ()
     next_cursor: str | None = ""
     feedback: FeedbackOffer | None = None
 

@@ -52,6 +52,8 @@ class SearchPage:
             unlike=() if is_text else before.unlike,
             sort=before.sort,
             varied=before.varied,
+            boosted=before.boosted,
+            chase=before.chase,
             mode=mode,
             categories=categories,
             # Until the page is restored, Gradio's boxes without a number send 0.
@@ -193,10 +195,10 @@ def build_app(
             trigger_mode="always_last",
             js="() => window.akin.restoring()",
         )
-        for event in (search_event, restore_event):
+        for event, end in ((search_event, "found"), (restore_event, "restored")):
             event.failure(None, None, [status], js="() => window.akin.failed()", api_visibility="private")
             event.success(
-                None, [address], None, js="(address) => window.akin.settle(address)", api_visibility="private"
+                None, [address], None, js=f"(address) => window.akin.{end}(address)", api_visibility="private"
             )
     blocks.queue(default_concurrency_limit=settings.ui_searches, max_size=settings.ui_queue, api_open=False)
     return blocks

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from gradio_ui.answers import CitationCounts, FoundPaper, Highlights
 from gradio_ui.citations import FORMATS
 from gradio_ui.marks import excerpt, marked
+from gradio_ui.said import joined
 from gradio_ui.state import MODES, PageState
 from gradio_ui.words import Words, written_html
 
@@ -104,8 +105,11 @@ def _abstract(paper: FoundPaper) -> str:
 
 
 def _why(paper: FoundPaper, text: Words) -> str:
-    why = paper.highlights.why if paper.highlights else ""
-    return f'<p class="akin-why">{written_html(why, text)}</p>' if why else ""
+    if not paper.highlights or not paper.highlights.why:
+        return ""
+    english = paper.highlights.why
+    why = joined(english, paper.highlights.coded_why, "; ", text)
+    return f'<p class="akin-why">{written_html(why, text) if why == english else escape(why)}</p>'
 
 
 def external_link(link: str, inner: str) -> str:
@@ -164,10 +168,15 @@ def _facts(paper: FoundPaper, state: PageState, names: Mapping[str, str], text: 
     return f'<div class="akin-facts">{facts}</div>' if facts else ""
 
 
+def is_one_term(paper_id: str) -> bool:
+    """Return True if an id can be the value of a condition, which a space, a quotation mark or a comma ends."""
+    return not any(sign in paper_id for sign in ' ",')
+
+
 def _cited_by(paper_id: str, citations: CitationCounts, state: PageState, text: Words) -> str:
     """Return how often a paper is cited; as a link to the papers that cite it, if the corpus has any."""
     said = escape(text.count("card.cited_by", citations.total))
-    if not citations.in_corpus or any(sign in paper_id for sign in ' ",'):
+    if not citations.in_corpus or not is_one_term(paper_id):
         return f'<span class="akin-cited-by">{said}</span>'
     address = escape(state.fresh(f"cites:{paper_id}").address())
     return f'<a class="akin-cited-by" data-akin-go href="{address}">{said}</a>'

@@ -15,15 +15,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from datetime import date, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from akin.edge import observed, tracing
 from gradio_ui import reader
 from gradio_ui.answers import Answer, CorpusInfo, FoundPaper, Health, LinkedPapers, Neighbourhood, WholePaper
+from gradio_ui.said import of_error
 from gradio_ui.settings import Settings
 from gradio_ui.state import SORTS, SORTS_BY_FACT, WITHDRAWN, PageState
 from gradio_ui.words import Note, note
@@ -35,6 +38,7 @@ _ASK_AGAIN_SECONDS = 60.0
 _RERANKED = 30
 """Results that a deep search has reranked: three pages, in a tenth of a second on two cores."""
 _DIVERSITY = 0.3
+_CITATION_BOOST = 0.5
 _NEWEST = 5
 _NEWEST_WITHIN = timedelta(days=366)
 _OF_A_PAPER = frozenset({"similar", "citation", "neighbourhood", "references", "cited-by"})
@@ -90,6 +94,7 @@ class _ErrorBody(BaseModel):
     model_config = ConfigDict(extra="ignore")
     code: str
     message: str
+    detail: dict[str, Any] | None = None
 
 
 class _ErrorAnswer(BaseModel):
@@ -228,7 +233,7 @@ class SearchService:
         Raises:
             RequestFailed: There is no usable answer; the subclass names the kind of failure.
         """
-        asked = search_request(state) | {"highlight": False, "feedback": False}
+        asked = search_request(replace(state, chase=False)) | {"highlight": False, "feedback": False}
         return await self._send_request("POST", "/search", Answer, asked)
 
     async def feed(self, asked: dict[str, object]) -> str:
@@ -314,9 +319,12 @@ class SearchService:
         self, method: str, path: str, body: dict[str, object] | None = None, *, stream: bool = False
     ) -> httpx.Response:
         try:
-            response = await self._http.send(
-                self._http.build_request(method, path, json=body, headers=reader.headers()), stream=stream
-            )
+            with tracing.client_span(f"page {method} {_route(path)}", begins=True) as span:
+                headers = {**reader.headers(), **observed.onward()}
+                response = await self._http.send(
+                    self._http.build_request(method, path, json=body, headers=headers), stream=stream
+                )
+                span.set(**{"http.response.status_code": response.status_code})
             if stream and not response.is_success:
                 await response.aread()
         except httpx.TimeoutException as error:
@@ -328,6 +336,11 @@ class SearchService:
         if not response.is_success:
             raise _translate(response)
         return response
+
+
+def _route(path: str) -> str:
+    """Return the first part of a path: the rest may have what a reader typed."""
+    return "/" + path.lstrip("/").partition("?")[0].partition("/")[0]
 
 
 def search_request(state: PageState) -> dict[str, object]:
@@ -352,6 +365,10 @@ def search_request(state: PageState) -> dict[str, object]:
         body["sort"] = state.sort
     if state.varied and state.sort not in SORTS_BY_FACT:
         body["diversity"] = _DIVERSITY
+    if state.boosted and state.sort not in SORTS_BY_FACT:
+        body["citation_boost"] = _CITATION_BOOST
+    if state.chase:
+        body["chase"] = True
     if state.deep:
         body["rerank"] = _RERANKED
     return body
@@ -365,8 +382,9 @@ def _translate(response: httpx.Response) -> RequestFailed:
     if error.code in _ABOUT_KEYS:
         _log.error("%s does not accept this page's key (AKIN_API_KEY): %s", response.url.netloc.decode(), error.message)
         return ServiceBusy(note("service.no_key"))
+    said = of_error(error.code, error.message, error.detail)
     if error.code == "no_snapshot":
-        return NothingIndexed(error.message)
+        return NothingIndexed(said)
     if response.status_code >= 500 or response.status_code == 429:
-        return ServiceBusy(error.message)
-    return RequestRefused(error.message, error.code)
+        return ServiceBusy(said)
+    return RequestRefused(said, error.code)

@@ -19,7 +19,9 @@ _LEAST_BAR: Final = 0.06  # of the height, so that a bar can be seen and clicked
 
 
 def toolbar(state: PageState, text: Words, *, cited: bool = False) -> str:
-    """Return the choice of the order, and the switch that spreads results, which an order by a fact has not.
+    """Return the choice of the order, and the switches that go with it.
+
+    An order by a fact has no switches that change the order.
 
     Args:
         state: The search.
@@ -30,6 +32,10 @@ def toolbar(state: PageState, text: Words, *, cited: bool = False) -> str:
     links = "".join(_choice(state.sorted_by(sort), sort, text, is_on=sort == state.sort) for sort in sorts)
     if state.sort not in SORTS_BY_FACT:
         links += _choice(state.spread(not state.varied), "varied", text, is_on=state.varied)
+        if cited or state.boosted:
+            links += _choice(state.boost(not state.boosted), "boosted", text, is_on=state.boosted)
+    if cited or state.chase:
+        links += _choice(state.chasing(not state.chase), "chase", text, is_on=state.chase)
     label = escape(text("order.label"))
     return f'<nav class="akin-toolbar" aria-label="{label}"><span>{escape(text("order.sort"))}</span>{links}</nav>'
 
@@ -55,6 +61,8 @@ def order_fact(answer: Answer, text: Words) -> str:
         facts.append(text("order.half_life", years=text.decimal(f"{order.half_life:g}")))
     if order.diversity:
         facts.append(text("order.spread"))
+    if order.citation_boost:
+        facts.append(text("order.with_citations"))
     return escape(", ".join(facts))
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from akin.edge import BodyTooLong, SlowBody, error_body, limited_body, refuse
+from akin.edge import BodyTooLong, SlowBody, TooManyBodies, error_body, limited_body, refuse
 from gradio_ui.pages.site import Site
 from gradio_ui.pages.visit import VISIT, visit_of
 from gradio_ui.sessions import NoAnswerPending, Sessions, TooManyPending, TooManyStreams
@@ -139,6 +139,8 @@ class Gate:
             await _refuse(send, 413, "body_too_large", text("gate.body_too_large", kib=LONGEST_BODY // 1024))
         except SlowBody:
             await _refuse(send, 408, "body_too_slow", text("gate.body_too_slow"))
+        except TooManyBodies:
+            await _refuse(send, 503, "queue_full", text("gate.queue_full"), [("retry-after", "2")])
         except TooManyPending:
             await _refuse(send, 429, "too_much_under_way", text("gate.too_much"))
         except ValueError:

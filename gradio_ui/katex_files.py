@@ -60,7 +60,7 @@ def npm_package(name: str, version: str, sha512: str) -> bytes:
     """Return the archive of a package of the npm registry.
 
     Args:
-        name: Its name.
+        name: Its name, with its scope if it has one.
         version: Its version.
         sha512: The digest of the archive, in base64.
 
@@ -70,7 +70,7 @@ def npm_package(name: str, version: str, sha512: str) -> bytes:
     """
     named = {name.lower(): value for name, value in os.environ.items()}  # npm reads its variables in any case
     registry = named.get("npm_config_registry") or _NPM
-    address = f"{registry.rstrip('/')}/{name}/-/{name}-{version}.tgz"
+    address = f"{registry.rstrip('/')}/{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
     if not address.startswith(("https://", "http://")):
         raise ValueError(f"npm_config_registry is not a web address: {registry}")
     try:

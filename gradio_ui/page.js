@@ -5,6 +5,9 @@
 
   let fromAddress = true;
   let asked = "";
+  let waiting = false; // for the restored page
+  let searching = false;
+  let overtaken = false; // a search began meanwhile, so that the restored inputs and results are those of before it
   let followed = false; // a link within the results, which go with it: the focus moves to the new ones
 
   const byId = (id) => document.getElementById(id);
@@ -50,6 +53,11 @@
     act();
   }
 
+  function again() {
+    overtaken = false;
+    byId("akin-restore")?.click();
+  }
+
   function settled() {
     busy(false);
     byId("akin-form")?.setAttribute("data-akin-ready", "");
@@ -61,23 +69,39 @@
     settled,
     /* No answer: the page is overloaded or its server is stopped. Gradio's own message fades; this one stays. */
     failed() {
+      waiting = searching = overtaken = false;
       settled();
       return `<p class="akin-problem" role="alert">${akinText("failed")}</p>`;
     },
     /* Start a search from the inputs. */
     begin(inputs) {
       fromAddress = false;
+      searching = true;
+      overtaken ||= waiting;
       busy(true);
       return inputs;
     },
     /* Start to restore the page from its address. */
     restoring() {
       fromAddress = true;
+      waiting = true;
       asked = current();
       busy(true);
       return [asked];
     },
-    /* Finish a search; `address` is the address of its results. */
+    /* Finish what was restored, unless it is older than a search: then the search's own address is restored. */
+    restored(address) {
+      waiting = false;
+      if (!overtaken) window.akin.settle(address);
+      else if (!searching) again();
+    },
+    /* Finish a search. */
+    found(address) {
+      searching = false;
+      window.akin.settle(address);
+      if (overtaken && !waiting) again();
+    },
+    /* Show the end of a search or of what was restored; `address` is the address of its results. */
     settle(address) {
       // The reader has gone on meanwhile: the answer to the present address follows.
       if (fromAddress && asked !== current()) return;

@@ -11,11 +11,13 @@ from urllib.parse import urlencode
 
 from gradio_ui.answers import Answer, Category, CorpusInfo, FoundPaper, LikedPaper
 from gradio_ui.card import date_of, paper_card, tex_class, title_link
+from gradio_ui.chased import chased
 from gradio_ui.citations import EXPORTS
 from gradio_ui.client import NoAnswer, NothingIndexed, RequestFailed, RequestRefused, ServiceBusy
 from gradio_ui.controls import LONGEST_SENT, facets, feed_link, offers, order_fact, toolbar
 from gradio_ui.pages.document import navigation
 from gradio_ui.pages.visit import Visit
+from gradio_ui.said import lacking, of_service
 from gradio_ui.state import MODES, SORTS_BY_FACT, Notes, PageState
 from gradio_ui.usefulness import buttons, line
 from gradio_ui.words import Note, Words, note, written_html
@@ -166,9 +168,9 @@ def answer_status(state: PageState, answer: Answer, notes: Notes, text: Words, *
 
     With `has_map`, a link shows the results on the map of the corpus.
     """
-    warnings: list[Note | str] = [*notes, *answer.notes]
+    warnings: list[Note | str] = [*notes, *of_service(answer.notes, answer.coded_notes)]
     if answer.degraded:
-        warnings.append(note("status.incomplete", reason=answer.degraded))
+        warnings.append(note("status.incomplete", reason=lacking(answer, text)))
     if answer.query.operators:
         warnings.append(note("status.conditions", conditions=_conditions(answer.query.operators)))
     if answer.query.truncated:
@@ -210,7 +212,7 @@ def results(state: PageState, answer: Answer, names: Mapping[str, str], text: Wo
         f'<div class="akin-over">{toolbar(state, text, cited=cited)}{feed_link(state, text)}</div>'
         f"{facets(state, answer.facets, names, text)}"
         f'<ol class="akin-list" start="{answer.offset + 1}">{cards}</ol>{line(offer, text) if offer else ""}'
-        f"{_pages(state, answer, text)}{_exports(state, answer, text)}"
+        f"{_pages(state, answer, text)}{chased(state, answer, text)}{_exports(state, answer, text)}"
     )
 
 

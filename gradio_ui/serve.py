@@ -16,7 +16,19 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from akin.edge import AllowedHosts, CannotListen, HostCheck, SecurityHeaders, listen, page_headers, parse_hosts
+from akin.edge import (
+    AllowedHosts,
+    CannotListen,
+    HostCheck,
+    SecurityHeaders,
+    listen,
+    page_headers,
+    parse_hosts,
+    tracing,
+    with_copies,
+)
+from akin.edge.observed import Observed, set_up_logs
+from akin.edge.proxies import trust_in
 from akin.edge.serving import server_config
 from akin.settings.unknown import warnings
 from gradio_ui import katex_files
@@ -39,6 +51,8 @@ if TYPE_CHECKING:
     from starlette.routing import Mount
 
 _SECONDS_TO_FINISH = 2
+# Streams of events last for minutes, and files say nothing.
+_UNTRACED = ("/gradio_api", "/assets", "/static", "/katex", "/files", "/theme.css", "/manifest.json", "/favicon.ico")
 
 
 def create_server_app(
@@ -90,7 +104,8 @@ def create_server_app(
     gradio_app.user_middleware.append(Middleware(OwnPage))
     events = {number: values_for(event.inputs) for number, event in blocks.fns.items() if event.fn is not None}
     gate = Gate(mounted.build_middleware_stack(), Sessions(blocks._queue), events, site, searches.stream)
-    hosts = HostCheck(Reader(gate), AllowedHosts.of(settings.ui_host, parse_hosts(settings.allowed_hosts)))
+    observed = Observed(Reader(gate), trust_in(settings.trusted_proxies), _UNTRACED)
+    hosts = HostCheck(observed, AllowedHosts.of(settings.ui_host, parse_hosts(settings.allowed_hosts)))
     mounted.middleware_stack = SecurityHeaders(hosts, page_headers())
     return mounted
 
@@ -101,14 +116,19 @@ def main() -> int:
     Returns:
         The exit code: 2 for invalid settings, 1 if the port cannot be opened, otherwise 0.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         settings = Settings.read()
     except SettingsError as error:
         print(f"gradio_ui: {error}", file=sys.stderr)
         return 2
+    set_up_logs("WARNING", settings.log_format, "%(levelname)s %(name)s: %(message)s")
     for line in warnings():
         logging.warning(line)
+    try:
+        tracing.start("akin-page", settings.traces, settings.traces_share)
+    except tracing.TracingUnavailable as error:
+        print(f"gradio_ui: {error}", file=sys.stderr)
+        return 2
     try:
         listener = listen(settings.ui_host, settings.ui_port, "AKIN_UI_HOST and AKIN_UI_PORT choose")
     except CannotListen as error:
@@ -125,5 +145,8 @@ def main() -> int:
     place = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}") + settings.ui_root_path
     print(f"Akin's page: http://{place} (searching {settings.service_url})", flush=True)
     with listener:
-        uvicorn.Server(config).run(sockets=[listener])
+        try:
+            uvicorn.Server(config).run(sockets=with_copies(listener))
+        finally:
+            tracing.stop()
     return 0

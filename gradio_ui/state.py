@@ -46,6 +46,8 @@ class PageState:
         deep: True to have the best results reranked.
         sort: One of `SORTS`.
         varied: True to spread the results.
+        boosted: True to have citations count beside relevance; it needs a corpus with references, as `chase` does.
+        chase: True to show the papers that the best results cite or are cited by.
         k: Results a page, 1 to `MOST_RESULTS`.
         offset: Results skipped before this page.
         lang: The language that the address asks for, one of `LANGUAGES`; empty for that of the browser.
@@ -62,6 +64,8 @@ class PageState:
     deep: bool = False
     sort: str = SORTS[0]
     varied: bool = False
+    boosted: bool = False
+    chase: bool = False
     k: int = DEFAULT_RESULTS
     offset: int = 0
     lang: str = ""
@@ -89,6 +93,8 @@ class PageState:
             ("deep", "1" if self.deep else None),
             ("sort", None if self.sort == SORTS[0] else self.sort),
             ("varied", "1" if self.varied else None),
+            ("boosted", "1" if self.boosted else None),
+            ("chase", "1" if self.chase else None),
             ("k", None if self.k == DEFAULT_RESULTS else self.k),
             ("offset", self.offset or None),
             ("lang", self.lang or None),
@@ -128,6 +134,14 @@ class PageState:
     def spread(self, varied: bool) -> PageState:
         """Return the same search with or without spread results, from its first page."""
         return replace(self, varied=varied, offset=0)
+
+    def boost(self, boosted: bool) -> PageState:
+        """Return the same search in which citations count or do not, from its first page."""
+        return replace(self, boosted=boosted, offset=0)
+
+    def chasing(self, chase: bool) -> PageState:
+        """Return the same page of results with or without the papers that the best ones cite or are cited by."""
+        return replace(self, chase=chase)
 
     def only_category(self, code: str) -> PageState:
         """Return the same search among the papers of one category, from its first page."""
@@ -169,6 +183,8 @@ def read_address(address: str) -> tuple[PageState, Notes]:
         deep=_is_on(last.get("deep", "")),
         sort=last.get("sort"),
         varied=_is_on(last.get("varied", "")),
+        boosted=_is_on(last.get("boosted", "")),
+        chase=_is_on(last.get("chase", "")),
         k=last.get("k"),
         offset=last.get("offset"),
         lang=last.get("lang"),
@@ -188,6 +204,8 @@ def make_state(
     deep: bool = False,
     sort: str | None = None,
     varied: bool = False,
+    boosted: bool = False,
+    chase: bool = False,
     k: str | float | None = None,
     offset: str | float | None = None,
     lang: str | None = None,
@@ -232,6 +250,8 @@ def make_state(
         deep=deep,
         sort=sort,
         varied=varied,
+        boosted=boosted,
+        chase=chase,
         k=_whole(k, "k", 1, MOST_RESULTS, notes) or DEFAULT_RESULTS,
         offset=_whole(offset, "offset", 0, FURTHEST_OFFSET, notes) or 0,
         lang=lang if lang in LANGUAGES else "",

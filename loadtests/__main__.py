@@ -1,4 +1,4 @@
-"""Run one load test, from its options to its report: `python -m loadtests users|rate`."""
+"""Run one load test, from its options to its report: `python -m loadtests users|rate|soak|overload`."""
 
 from __future__ import annotations
 
@@ -19,15 +19,20 @@ from pathlib import Path
 from loadtests import closed_loop, open_loop, papers, results, service, users
 from loadtests.errors import BadOption, LoadTestError
 from loadtests.options import Options, read_options
+from loadtests.overload import run_overload
 from loadtests.processes import Watch
 from loadtests.prometheus import Series
 from loadtests.queries import QuerySource
 from loadtests.requests import Requests
+from loadtests.soak import run_soak
 from loadtests.stack import MeasuredStack, use_stack
 
 
 def main() -> int:
-    """Run a load test and return the exit code: 2 for a bad option, 1 for another error, 130 after an interruption."""
+    """Run a load test and return the exit code.
+
+    It is 3 if a soak or an overload does not hold, 2 for a bad option, 1 for another error, 130 after an interruption.
+    """
     # Both signals end a run in the same way, even if the shell started it with Ctrl-C ignored.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -52,7 +57,11 @@ def say(text: str) -> None:
 def _run(options: Options) -> int:
     place = results.create_folder(options.output, datetime.now(UTC))
     try:
+        if options.kind == "soak":
+            return 0 if run_soak(options, place, say) else 3
         with use_stack(options, say) as measured:
+            if options.kind == "overload":
+                return 0 if run_overload(options, measured, place, say) else 3
             interrupted = _measure(options, measured, place)
     finally:
         if not any(place.iterdir()):
@@ -127,12 +136,7 @@ def _queries(options: Options, target: service.Target) -> tuple[QuerySource, str
         read = papers.papers_of_file(options.queries)
         return QuerySource(read, seed=options.seed), f"{len(read):,} papers of {options.queries.name}"
     say("searching for papers to draw queries from")
-    found = papers.papers_of_service(
-        lambda body: list(service.request_json(target.service, "POST", "/search", body)["results"]),
-        list(target.categories.values()),
-        target.papers,
-        seed=options.seed,
-    )
+    found = papers.papers_of_target(target, options.seed)
     return (
         QuerySource(found.papers, seed=options.seed, used=found.used),
         f"{len(found.papers):,} papers of the live snapshot",

@@ -15,7 +15,7 @@ from loadtests.requests import Request, Requests, failure_reason
 from loadtests.samples import RequestSample, percentile, summarise, within
 from loadtests.schedule import RateSearch, Trial, arrivals, is_fast, most_waiting
 
-_SECONDS_TO_ANSWER = 10.0
+SECONDS_TO_ANSWER = 10.0
 _TRIAL_SECONDS = 8.0
 _SETTLING = 2.0
 _CONNECTIONS = 1_000
@@ -42,6 +42,13 @@ class OpenLoopRun:
     interrupted: bool = False
     why_ended: str = ""
     counted: tuple[float, float] = (0.0, 0.0)
+
+
+def open_client(service: str, connections: int) -> HTTPClient:
+    """Return a client with up to so many connections, each of which waits so long for an answer."""
+    return HTTPClient.from_url(
+        service, concurrency=connections, connection_timeout=SECONDS_TO_ANSWER, network_timeout=SECONDS_TO_ANSWER
+    )
 
 
 def find_rate(
@@ -72,9 +79,7 @@ def find_rate(
         say: Receives the figures of each trial.
     """
     run = OpenLoopRun()
-    client = HTTPClient.from_url(
-        service, concurrency=_CONNECTIONS, connection_timeout=_SECONDS_TO_ANSWER, network_timeout=_SECONDS_TO_ANSWER
-    )
+    client = open_client(service, _CONNECTIONS)
     rates = RateSearch()
 
     def attempt(rate: float, seconds: float, *, sustained: bool) -> Trial:
@@ -134,9 +139,9 @@ def _try(
             overloaded = True
             break
         lags.append(1000 * (time.monotonic() - start - due))
-        waiting.spawn(_send, client, requests.next(), start + due, offset + due, run.samples)
+        waiting.spawn(send_request, client, requests.next(), start + due, offset + due, run.samples)
     run.counted = (offset + (0 if overloaded else _SETTLING), time.time() - began)
-    waiting.join(timeout=_SECONDS_TO_ANSWER + 1)
+    waiting.join(timeout=SECONDS_TO_ANSWER + 1)
     waiting.kill()
     counted = within(run.samples[first:], offset + (0 if overloaded else _SETTLING), float("inf"))
     summary = summarise(counted, max(0.001, time.monotonic() - start if overloaded else seconds))
@@ -152,7 +157,7 @@ def _try(
     return trial
 
 
-def _send(client: HTTPClient, request: Request, due: float, at: float, samples: list[RequestSample]) -> None:
+def send_request(client: HTTPClient, request: Request, due: float, at: float, samples: list[RequestSample]) -> None:
     """Send one request and record its latency from the time when it was due."""
     try:
         answer = client.request(

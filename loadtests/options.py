@@ -19,6 +19,8 @@ REQUESTS = ("short", "long", "embed", "reference")
 SEARCH_MODES = ("hybrid", "dense", "lexical")
 SPACINGS = ("poisson", "equal")
 
+_JUDGED = ("soak", "overload")  # their reports are in dist/
+
 _PART = re.compile(r"(\d+(?:\.\d+)?)(h|m|s|)")
 _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
 _MOST_USERS = 10_000
@@ -30,7 +32,8 @@ class Options:
     """Options of a load test.
 
     Attributes:
-        kind: `users` (simulated users who wait for answers) or `rate` (requests at a constant rate).
+        kind: `users` (simulated users who wait for answers), `rate` (requests at a constant rate), `soak` (mixed
+            requests for a long time, with hot swaps) or `overload` (many times the rate that is sustained).
         duration: Seconds of the final measurement.
         users: The number of users in the last level.
         levels: The number of levels.
@@ -40,6 +43,9 @@ class Options:
         spacing: How arrivals at a constant rate are spaced; one of `SPACINGS`.
         limit_ms: The highest p95 at which a rate counts as fast, in ms.
         budget: The time limit for finding the highest rate, in seconds.
+        rate: The requests a second of a soak.
+        every: The seconds between two hot swaps of a soak.
+        times: The rate of an overload, as a multiple of the highest one that is sustained.
         service: The address of a running service; None for the local stack.
         metrics: The address of the service's counters; None if it has none.
         triton: The address of Triton's gRPC, host:port; None for the stack's.
@@ -60,6 +66,9 @@ class Options:
     spacing: str
     limit_ms: float
     budget: float
+    rate: float
+    every: float
+    times: float
     service: str | None
     metrics: str | None
     triton: str | None
@@ -87,6 +96,7 @@ def read_options(arguments: Sequence[str], environ: Mapping[str, str] = os.envir
     if given.service is not None and given.corpus is not None:
         raise BadOption("--corpus needs a stack that is started here; a service under --service has its own papers.")
     data = Path(environ.get("AKIN_DATA") or ROOT / "data").expanduser().absolute()
+    folder = ROOT / "dist" / given.kind if given.kind in _JUDGED else data / "loadtests"
     return Options(
         kind=given.kind,
         duration=given.duration,
@@ -98,13 +108,16 @@ def read_options(arguments: Sequence[str], environ: Mapping[str, str] = os.envir
         spacing=getattr(given, "spacing", ""),
         limit_ms=getattr(given, "p95", 0.0),
         budget=getattr(given, "budget", 0.0),
+        rate=getattr(given, "rate", 0.0),
+        every=getattr(given, "every", 0.0),
+        times=getattr(given, "times", 0.0),
         service=given.service.rstrip("/") if given.service else None,
         metrics=given.metrics.rstrip("/") if given.metrics else _metrics(given.service, environ),
         triton=given.triton,
         corpus=given.corpus,
         queries=given.queries,
         seed=given.seed,
-        output=(given.output or data / "loadtests").absolute(),
+        output=(given.output or folder).absolute(),
         akin=given.akin.absolute(),
     )
 
@@ -147,11 +160,13 @@ def _parser() -> _Parser:
     )
     shared.add_argument("--triton", metavar="HOST:PORT", help="Triton's gRPC address (default: the stack's)")
     shared.add_argument("--seed", type=int, default=0, help="the seed of everything random (default 0)")
-    shared.add_argument("--output", type=Path, help="folder of the reports (default: data/loadtests)")
+    shared.add_argument(
+        "--output", type=Path, help="folder of the reports (default: data/loadtests; dist/soak and dist/overload)"
+    )
     shared.add_argument("--akin", type=Path, default=ROOT / ".venv" / "bin" / "akin", help=argparse.SUPPRESS)
 
     parser = _Parser(prog="python -m loadtests", description="Measure the service under load, and write a report.")
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="users|rate", parser_class=_Parser)
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="users|rate|soak|overload", parser_class=_Parser)
 
     users = kinds.add_parser("users", parents=[shared], help="more and more users who wait for their answers")
     users.add_argument(
@@ -178,7 +193,35 @@ def _parser() -> _Parser:
         default="poisson",
         help="arrivals at random, as of many users, or equally spaced (poisson)",
     )
+
+    soak = kinds.add_parser(
+        "soak", parents=[shared], help="mixed requests with hot swaps on a stack of its own; nothing may grow or fail"
+    )
+    soak.add_argument("--duration", type=seconds, default=1800.0, help="of the whole (30m)")
+    soak.add_argument("--rate", type=_rate, default=10.0, help="requests a second (10)")
+    soak.add_argument("--every", type=seconds, default=180.0, help="pause between hot swaps (3m)")
+
+    overload = kinds.add_parser(
+        "overload", parents=[shared], help="many times the highest fast rate; goodput must stay, and recover at once"
+    )
+    overload.add_argument("--duration", type=seconds, default=300.0, help="of the overload (5m)")
+    overload.add_argument("--times", type=_rate, default=10.0, help="multiple of the highest fast rate (10)")
+    overload.add_argument("--budget", type=seconds, default=120.0, help="time limit for finding that rate (2m)")
+    overload.add_argument("--p95", type=_milliseconds, default=100.0, help="limit of that rate in ms (100)")
+    overload.add_argument("--requests", choices=REQUESTS, default="short", help="kind of requests (short)")
+    overload.add_argument("--mode", choices=SEARCH_MODES, default="hybrid", help="mode of the searches (hybrid)")
+    overload.set_defaults(spacing="poisson")
     return parser
+
+
+def _rate(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0.1 <= found <= 1_000:
+        raise BadOption(f"{text!r} is no number from 0.1 to 1,000.")
+    return found
 
 
 def _whole_number(least: int, most: int) -> Callable[[str], int]:

@@ -14,6 +14,7 @@ import msgspec
 
 from akin.papers import MappingError, Paper, PapersError, read_papers
 from loadtests.errors import BadOption
+from loadtests.service import Target, request_json
 
 # Enough for hours of different queries, and read in a second.
 MOST_PAPERS = 20_000
@@ -98,6 +99,16 @@ def papers_of_service(
         # Few titles of each result: all of them would keep the search near the first query.
         waiting.extend(found["title"] for found in rng.sample(list(new.values()), min(3, len(new))))
     return GatheredPapers(list(papers.values()), used)
+
+
+def papers_of_target(target: Target, seed: int) -> GatheredPapers:
+    """Return papers of the live snapshot of a service."""
+    return papers_of_service(
+        lambda body: list(request_json(target.service, "POST", "/search", body)["results"]),
+        list(target.categories.values()),
+        target.papers,
+        seed=seed,
+    )
 
 
 def _shorten(paper: Paper) -> Paper:

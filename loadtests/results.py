@@ -96,9 +96,11 @@ def describe_run(
     settings: dict[str, Any] = {"duration_s": options.duration, "seed": options.seed}
     if options.kind == "users":
         settings |= {"users": options.users, "scenario": options.scenario}
+    elif options.kind == "soak":
+        settings |= {"rate": options.rate, "every_s": options.every}
     else:
         settings |= {"requests": options.requests, "mode": options.mode, "spacing": options.spacing}
-        settings |= {"limit_ms": options.limit_ms}
+        settings |= {"limit_ms": options.limit_ms, "times": options.times}
     return {
         "schema": 1,
         "began": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
@@ -117,13 +119,18 @@ def describe_run(
             "repeated": queries.repeated,
             "from": drawn_from,
         },
-        "machine": {
-            "cores": len(os.sched_getaffinity(0)),
-            "processor": _processor(),
-            "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
-            "system": f"{platform.system()} {platform.machine()}",
-            "python": platform.python_version(),
-        },
+        "machine": describe_machine(),
+    }
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return the facts about this machine."""
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": _processor(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
     }
 
 
@@ -171,6 +178,19 @@ def save_report(results: Mapping[str, Any], place: Path) -> None:
         raise OutputUnwritable(f"{error.filename or place} cannot be written ({error.strerror}).") from error
 
 
+def save_markdown(results: Mapping[str, Any], report: str, place: Path) -> None:
+    """Write `results.json` and `report.md`.
+
+    Raises:
+        OutputUnwritable: The disk is full, or the folder does not exist any more.
+    """
+    try:
+        (place / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        (place / "report.md").write_text(report, encoding="utf-8")
+    except OSError as error:
+        raise OutputUnwritable(f"{error.filename or place} cannot be written ({error.strerror}).") from error
+
+
 def _flat(trial: Trial) -> dict[str, Any]:
     fields = asdict(trial)
     summary: dict[str, Any] = fields.pop("summary")
@@ -184,6 +204,10 @@ def _mean(values: Sequence[float]) -> float | None:
 def _command(options: Options) -> str:
     if options.kind == "users":
         return f"make loadtest USERS={options.users} DURATION={options.duration:g}s SCENARIO={options.scenario}"
+    if options.kind == "soak":
+        return f'make soak MINUTES={options.duration / 60:g} ARGS="--rate {options.rate:g} --every {options.every:g}s"'
+    if options.kind == "overload":
+        return f'make overload DURATION={options.duration:g}s ARGS="--times {options.times:g}"'
     return (
         f"make loadtest-rate DURATION={options.duration:g}s "
         f'ARGS="--requests {options.requests} --mode {options.mode} --p95 {options.limit_ms:g}"'

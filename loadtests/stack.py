@@ -46,7 +46,7 @@ def use_stack(options: Options, say: Callable[[str], None]) -> Iterator[Measured
     if options.service is not None:
         yield _given_service(options, options.service)
         return
-    status = _status(options.akin)
+    status = read_status(options.akin)
     if status.get("running"):
         _check_corpus(options, status["service"])
         yield _measured_stack(status, options, started=False)
@@ -54,10 +54,10 @@ def use_stack(options: Options, say: Callable[[str], None]) -> Iterator[Measured
     if any(process["alive"] for process in status.get("processes", [])):
         raise TargetUnreachable("only part of the stack runs: see `akin status`, and stop it with `akin down`.")
     if options.corpus is not None and _live_source(options.akin) != _source(options.corpus):
-        _run(options.akin, "index", "build", options.corpus, say=say)
+        run_akin(options.akin, "index", "build", options.corpus, say=say)
     try:
-        _run(options.akin, "up", say=say)
-        yield _measured_stack(_status(options.akin), options, started=True)
+        run_akin(options.akin, "up", say=say)
+        yield _measured_stack(read_status(options.akin), options, started=True)
     finally:
         say("stopping the stack that was started for this run")
         subprocess.run([options.akin, "down"], check=False, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -66,7 +66,7 @@ def use_stack(options: Options, say: Callable[[str], None]) -> Iterator[Measured
 def _given_service(options: Options, service: str) -> MeasuredStack:
     """Return the service of `--service`, with its processes if it is the local stack's."""
     try:
-        status = _status(options.akin)
+        status = read_status(options.akin)
     except StackFailed:
         # The service may run in containers or on another machine; then `akin` is not needed here.
         status = {}
@@ -97,16 +97,17 @@ def _source(corpus: str) -> str:
 
 
 def _live_source(akin: Path) -> str | None:
-    found = _json(akin, "index", "list", "--json")
+    found = akin_json(akin, "index", "list", "--json")
     return next((each.get("source") for each in found if each.get("live")), None)
 
 
-def _status(akin: Path) -> dict[str, Any]:
-    found = _json(akin, "status", "--json")
+def read_status(akin: Path) -> dict[str, Any]:
+    """Return what `akin status` says of the local stack."""
+    found = akin_json(akin, "status", "--json")
     return found if isinstance(found, dict) else {}
 
 
-def _json(akin: Path, *arguments: str) -> Any:
+def akin_json(akin: Path, *arguments: str) -> Any:
     """Return the JSON that a command of `akin` prints, with any exit code (`status` fails if nothing runs)."""
     try:
         done = subprocess.run([akin, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -119,7 +120,12 @@ def _json(akin: Path, *arguments: str) -> Any:
         raise StackFailed(f"`akin {' '.join(arguments)}` does not print JSON: {said}") from error
 
 
-def _run(akin: Path, *arguments: str, say: Callable[[str], None]) -> None:
+def run_akin(akin: Path, *arguments: str, say: Callable[[str], None]) -> None:
+    """Run a command of `akin` to its end.
+
+    Raises:
+        StackFailed: It failed.
+    """
     say(f"akin {' '.join(arguments)}")
     # In a session of its own: Ctrl-C then reaches it once, from here, and it has time to stop its processes.
     process = subprocess.Popen(

@@ -16,7 +16,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from akin.collection.store import CollectionError
-from akin.edge import CannotListen, listen
+from akin.edge import CannotListen, listen, tracing, with_copies
+from akin.edge.observed import set_up_logs
 from akin.edge.serving import server_config
 from akin.settings import SettingsError
 from akin.settings.unknown import warnings
@@ -32,9 +33,7 @@ def main() -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    logging.basicConfig(
-        level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    set_up_logs(settings.log_level.upper(), settings.log_format, "%(asctime)s %(levelname)s %(name)s: %(message)s")
     for line in warnings():
         logging.warning(line)
     with ExitStack() as listeners:
@@ -52,6 +51,12 @@ def main() -> int:
         except CollectionError as error:
             print(f"retrieval_service: AKIN_COLLECTION is {settings.collection}, and {error}", file=sys.stderr)
             return 2
+        try:
+            tracing.start("akin-service", settings.traces, settings.traces_share)
+        except tracing.TracingUnavailable as error:
+            print(f"retrieval_service: {error}", file=sys.stderr)
+            return 2
+        listeners.callback(tracing.stop)
         server = uvicorn.Server(
             _config(app, settings, trusted_proxies=settings.trusted_proxies, root_path=settings.service_root_path)
         )
@@ -93,7 +98,7 @@ class MetricsServer(uvicorn.Server):
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, metrics_server: MetricsServer | None) -> None:
     async with metrics_server.beside() if metrics_server else nullcontext():
-        await server.serve([listener])
+        await server.serve(with_copies(listener))
 
 
 def _config(app: ASGIApp, settings: Settings, **options: Any) -> uvicorn.Config:

@@ -57,6 +57,11 @@ class Admission:
         """Number of requests that wait for their turn."""
         return len(self._queue)
 
+    @property
+    def is_full(self) -> bool:
+        """Return True if no more requests may wait."""
+        return self.running >= self._at_once and len(self._queue) >= self._waiting
+
     async def run(
         self, work: Callable[[], Coroutine[Any, Any, Answer]], *, until: float, gone: Callable[[], Awaitable[None]]
     ) -> Answer:
@@ -110,13 +115,8 @@ class Admission:
         if self.running < self._at_once:
             self.running += 1
             return None
-        if len(self._queue) >= self._waiting:
-            raise self._record(
-                Overloaded(
-                    "The service has more requests than it can answer; repeat the request in a moment.",
-                    {"waiting": self.queued},
-                )
-            )
+        if self.is_full:
+            raise self._record(Overloaded.at_once())
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue[turn] = None
         return turn

@@ -17,11 +17,13 @@ from starlette.types import ASGIApp
 from akin.collection.store import CollectionStore, require_parquet
 from akin.edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts, parse_origins
 from akin.edge.compression import Compression
+from akin.edge.observed import Observed
 from akin.edge.proxies import trust_in
 from akin.feedback.store import FeedbackStore
 from akin.keys import KeyFile, KeyRing
 from retrieval_service.adapters.faiss_gpu import GpuOptions
 from retrieval_service.adapters.faiss_index import use_one_thread
+from retrieval_service.adapters.milvus_index import milvus_options
 from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.adapters.triton_reranker import TritonReranker
 from retrieval_service.admission import Admission
@@ -33,6 +35,7 @@ from retrieval_service.feedback.keeping import Feedback
 from retrieval_service.feedback.second_service import SecondService
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderSource, Reranker
+from retrieval_service.recall.sampler import RecallSampler
 from retrieval_service.routes import (
     citations,
     corpus_map,
@@ -60,6 +63,7 @@ from retrieval_service.routes.error_handlers import ERROR_HANDLERS
 from retrieval_service.routes.openapi import openapi
 from retrieval_service.routes.rate_limit import HEADERS_OF_LIMIT, RateLimit
 from retrieval_service.routes.request_metrics import RequestMetrics
+from retrieval_service.routes.shedding import Shedding
 from retrieval_service.routes.state import TIMEOUT_HEADER, ServiceState
 from retrieval_service.routes.version_prefix import VersionPrefix
 from retrieval_service.search.engine import make_engine
@@ -120,20 +124,25 @@ def create_app(
             metrics.count_queued(lambda: searches.queued + bulk.queued + reads.queued)
             feedback = _feedback_of(settings, metrics)
             collector = _collector_of(settings, metrics)
+            recall = RecallSampler(live, metrics, settings.recall_share) if settings.recall_share else None
             limits = settings.search_seconds, settings.bulk_seconds, settings.body_seconds
             turns = searches, bulk, reads
             app.state.service = ServiceState(
-                live, engine, metrics, *turns, read_threads, *limits, seed, reranking, feedback, collector
+                live, engine, metrics, *turns, read_threads, *limits, seed, reranking, feedback, collector, recall
             )
             await live.start()
             if feedback:
                 feedback.start()
             if collector:
                 collector.start()
+            if recall:
+                recall.start()
             try:
                 yield
             finally:
                 await mcp_endpoint.stop()
+                if recall:
+                    await recall.stop()
                 if feedback:
                     await feedback.stop()
                 await searches.finish()
@@ -143,15 +152,16 @@ def create_app(
                 if collector:
                     await asyncio.to_thread(collector.stop)
 
+    trusted = trust_in(settings.trusted_proxies)
     middleware = [
         Middleware(Compression, never=embeddings.UNCOMPRESSED),
+        Middleware(Observed, trusted=trusted),
         Middleware(RequestMetrics, metrics=metrics, log=settings.log_requests),
     ]
     if ring is not None:
         middleware.append(Middleware(Access, ring=ring))
     if settings.rate_limit or ring is not None:
-        rate, trusted = settings.rate_limit, trust_in(settings.trusted_proxies)
-        middleware.append(Middleware(RateLimit, rate=rate, burst=settings.rate_burst, trusted=trusted))
+        middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst, trusted=trusted))
     of_papers = (search, searches, feedback_route, feed, export, citations, lists, neighbourhood, references, papers)
     parts = (*of_papers, corpus_map, embed, embeddings, models, rerank, resolve, health, docs)
     routes = [route for part in parts for route in part.ROUTES]
@@ -165,14 +175,21 @@ def create_app(
     app.state.keys = ring
     hosts = AllowedHosts.of(settings.service_host, parse_hosts(settings.allowed_hosts))
     # Outside of everything else, so that the answer to an unexpected error has the headers too.
-    outside: ASGIApp = HostCheck(app.build_middleware_stack(), hosts)
+    outside: ASGIApp = HostCheck(Shedding(app.build_middleware_stack(), app, metrics), hosts)
     if origins:
         outside = CORSMiddleware(
             outside,
             allow_origins=origins,
             allow_methods=["GET", "HEAD", "POST"],
             allow_headers=["authorization", "x-api-key", "content-type", "if-none-match", TIMEOUT_HEADER, *mcp.HEADERS],
-            expose_headers=["ETag", "Retry-After", "Akin-Papers", "Content-Disposition", *HEADERS_OF_LIMIT],
+            expose_headers=[
+                "ETag",
+                "Retry-After",
+                "Akin-Papers",
+                "Content-Disposition",
+                "X-Request-ID",
+                *HEADERS_OF_LIMIT,
+            ],
         )
     app.middleware_stack = SecurityHeaders(VersionPrefix(outside), api_headers(docs.STYLE_SOURCE))
     return app
@@ -226,4 +243,5 @@ def _open(settings: Settings, path: Path) -> Snapshot:
         terms=settings.lexical_terms,
         postings=settings.lexical_postings,
         gpu=None if settings.vector_device == "cpu" else gpu,
+        milvus=milvus_options(settings) if settings.milvus_uri else None,
     )

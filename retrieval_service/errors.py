@@ -41,6 +41,7 @@ RetrievalError
     ├── SourceIncomplete      the source that is to replace the corpus has, or may have, too few of its papers
     ├── BuildInProgress       another build uses the data directory
     ├── EmbeddingsMissing     stored embeddings of its papers are not in the data directory
+    ├── VectorStoreUnusable   Milvus cannot be reached, or has no whole collection of the snapshot's vectors
     └── NoPapers              the source has no usable paper
 """
 
@@ -259,6 +260,11 @@ class Overloaded(Unavailable):
     code = "overloaded"
     retry_after = 1
 
+    @classmethod
+    def at_once(cls) -> Overloaded:
+        """Return the error of a search for which there is no place to wait."""
+        return cls("The service has more requests than it can answer; repeat the request in a moment.")
+
 
 class DeadlineExceeded(Unavailable):
     """The answer was not ready at the deadline of the client or of the service."""
@@ -374,6 +380,12 @@ class BuildInProgress(SnapshotError):
     """Another build uses the data directory."""
 
     code = "build_in_progress"
+
+
+class VectorStoreUnusable(SnapshotError):
+    """Milvus cannot be reached, or has no whole collection of a snapshot's vectors."""
+
+    code = "vector_store_unusable"
 
 
 class NoPapers(SnapshotError):

@@ -9,12 +9,15 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from akin.edge import tracing
 from retrieval_service.corpus.last_build import last_build_failed
 from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.errors import BodyTooSlow, DeadlineExceeded, Overloaded, RetrievalError, Unavailable
+from retrieval_service.recall.estimate import Estimate
 from retrieval_service.search.answer import Timings
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5)
@@ -64,6 +67,14 @@ class Metrics:
         self._collected = counter("akin_collected_searches_total", "Searches of the collection.", ["outcome"])
         for outcome in ("stored", "dropped", "failed"):
             self._collected.labels(outcome)
+        self._recall = gauge(
+            "akin_recall_at_10", "Share of the ten nearest papers that the index finds, of sampled queries.", ["bound"]
+        )
+        self._recall_queries = gauge("akin_recall_queries", "Queries that the estimate of recall is of.")
+        self._compared = counter("akin_recall_compared_total", "Queries that were compared with exact search.")
+        self._recall_work = counter("akin_recall_cpu_seconds_total", "CPU time of comparisons with exact search.")
+        self._recall_exact = gauge("akin_recall_index_exact", "1 if the index is exact: there is nothing to compare.")
+        self._recall_target = gauge("akin_recall_target", "Recall that the index was made to reach; 0 if it is exact.")
         self._papers = gauge("akin_snapshot_papers", "Papers in the live snapshot.")
         self._snapshot = gauge(
             "akin_snapshot_info", "The live snapshot.", ["snapshot", "encoder_version", "encoder_digest"]
@@ -91,10 +102,11 @@ class Metrics:
 
     def record_search(self, timings: Timings, degraded: bool, reranked: int = 0) -> None:
         """Record a search that was answered, and how many of its results were reranked."""
+        exemplar = tracing.exemplar()
         for stage, ms in asdict(timings).items():
             if stage == "rerank_ms" and not ms:
                 continue  # few searches are reranked; zeros of the others would hide their time
-            self._stages.labels(stage.removesuffix("_ms")).observe(ms / 1000)
+            self._stages.labels(stage.removesuffix("_ms")).observe(ms / 1000, exemplar)
         if timings.rerank_ms and not reranked:
             self._rerank_failures.inc()
         elif degraded:
@@ -116,6 +128,28 @@ class Metrics:
     def record_collected(self, outcome: str, searches: int = 1) -> None:
         """Record searches of the collection: `stored`, `dropped` as too many waited, or `failed` with their file."""
         self._collected.labels(outcome).inc(searches)
+
+    def record_recall(self, estimate: Estimate | None) -> None:
+        """Record the newest estimate of recall; None after a change of the index."""
+        self._recall_queries.set(estimate.queries if estimate else 0)
+        if estimate is None:
+            self._recall.clear()
+            return
+        for bound, value in (("estimate", estimate.value), ("lower", estimate.lower), ("upper", estimate.upper)):
+            self._recall.labels(bound).set(value)
+
+    def record_recall_index(self, exact: bool, target: float | None) -> None:
+        """Record the index whose recall is estimated."""
+        self._recall_exact.set(exact)
+        self._recall_target.set(target or 0)
+
+    def record_compared(self) -> None:
+        """Record a query that was compared with exact search."""
+        self._compared.inc()
+
+    def record_recall_work(self, seconds: float) -> None:
+        """Record the CPU time of a comparison."""
+        self._recall_work.inc(seconds)
 
     def record_feedback(self, mark: str) -> None:
         """Record a mark that was stored: `useful`, `not_useful` or `opened`; or one that was `withdrawn`."""
@@ -149,9 +183,11 @@ class Metrics:
         """Export further metrics."""
         self.registry.register(more)
 
-    def text(self) -> bytes:
-        """Return all metrics in Prometheus's text format."""
-        return generate_latest(self.registry)
+    def text(self, accept: str = "") -> bytes:
+        """Return all metrics in Prometheus's text format, or in that of OpenMetrics, which has exemplars."""
+        encode, _ = choose_encoder(accept)
+        encoded: bytes = encode(self.registry)
+        return encoded
 
 
 def _disk(folder: Path) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from akin.edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts
 from akin.keys import KeyRing
 from retrieval_service.latest_drift import LatestDrift
+from retrieval_service.latest_refresh import LatestRefresh
 from retrieval_service.metrics import Metrics
 from retrieval_service.routes.access import Access
 from retrieval_service.routes.error_handlers import error_response
@@ -29,10 +30,12 @@ def create_metrics_app(settings: Settings, metrics: Metrics, keys: KeyRing | Non
     """
 
     async def counters(request: Request) -> Response:
-        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+        accept = request.headers.get("accept", "")
+        return Response(metrics.text(accept), headers={"Content-Type": choose_encoder(accept)[1]})
 
     latest = LatestDrift(settings.drift_folder)
     metrics.export(latest)
+    metrics.export(LatestRefresh(settings.data))
 
     async def drift(request: Request) -> Response:
         content = latest.content()

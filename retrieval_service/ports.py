@@ -194,7 +194,7 @@ class LexicalIndex(Protocol):
     def search(
         self, text: str, k: int, *, against: tuple[str, float] = ("", 0.0), admitted: Filter | None = None
     ) -> Hits:
-        """Return the k admitted rows of greatest BM25 score for a text.
+        """Return the k admitted rows of greatest score for a text: BM25, or the sum of learned weights.
 
         The words that a filter requires in title or abstract count in the score; without such words, only rows that
         share a term with the text are found. A filter without a text and without words finds the newest rows, all of
@@ -213,8 +213,8 @@ class LexicalIndex(Protocol):
     def unknown_share(self, text: str) -> float | None:
         """Return the share of a text's terms that no paper has, each term counted once; None without a term."""
 
-    def find_terms(self, text: str, terms: Collection[str]) -> list[Match]:
-        """Return the places of the words that have one of some terms, in the order of the text.
+    def find_terms(self, texts: Sequence[str], terms: Collection[str]) -> list[list[Match]]:
+        """Return the places in each text of the words that have one of some terms, in the order of the text.
 
         A compound is one place if it has a wanted term as one word, otherwise its parts are.
         """

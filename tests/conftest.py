@@ -37,10 +37,9 @@ AKIN = Path(sys.executable).parent / "akin"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves the long tests out, unless `-m` names them."""
-    if "long" in config.getoption("markexpr"):
-        return
-    left_out = [item for item in items if item.get_closest_marker("long")]
+    """Leave the long tests and those of many faults out, unless `-m` names them."""
+    unnamed = [name for name in ("long", "chaos") if name not in config.getoption("markexpr")]
+    left_out = [item for item in items if any(map(item.get_closest_marker, unnamed))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]

@@ -12,9 +12,13 @@ import sys
 import typer
 
 from akin.cli import (
+    backup,
+    bundles,
     cite,
+    cloud,
     collection,
     digest,
+    doctor,
     drift,
     encoder,
     evaluate,
@@ -25,8 +29,10 @@ from akin.cli import (
     lists,
     maps,
     mcp,
+    milvus,
     papers,
     references,
+    refresh,
     relevance,
     reranker,
     resolve,
@@ -46,11 +52,15 @@ app = typer.Typer(
 )
 app.add_typer(encoder.app, name="encoder")
 app.add_typer(reranker.app, name="reranker")
+app.add_typer(bundles.push, name="push")
+app.add_typer(bundles.fetch, name="fetch")
+app.add_typer(cloud.app, name="cloud")
 index_maintenance.add_to(index.app)
 app.add_typer(index.app, name="index")
 app.add_typer(keys.app, name="keys")
 app.add_typer(lists.app, name="list")
 app.add_typer(maps.app, name="map")
+app.add_typer(milvus.app, name="milvus")
 app.add_typer(papers.app, name="papers")
 app.add_typer(references.app, name="references")
 app.add_typer(relevance.app, name="relevance")
@@ -64,6 +74,9 @@ cite.add_to(app)
 resolve.add_to(app)
 digest.add_to(app)
 mcp.add_to(app)
+doctor.add_to(app)
+backup.add_to(app)
+refresh.add_to(app)
 evaluate.add_to(app)
 train.add_to(app)
 

@@ -1,9 +1,9 @@
-"""Define `akin encoder export | recipes | list | info | evaluate | compare | gpu | promote | rollback | history`."""
+"""Define `akin encoder export | recipes | list | info | evaluate | compare | gpu | promote | rollback | mirror | …`."""
 
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +14,7 @@ from akin.cli.corpus import corpus_path
 from akin.cli.evaluate import Base, Papers, Sets, configured_gate
 from akin.cli.evaluate import evaluate as evaluate_versions
 from akin.cli.output import Json, print_json, print_table, read_settings, say
-from akin.errors import EncoderError
+from akin.errors import EncoderError, NotSetUp
 
 if TYPE_CHECKING:
     from akin.registry.promotion import Promotion
@@ -308,6 +308,44 @@ def rollback() -> None:
 
 
 @app.command()
+def mirror(
+    tracker: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[GROUP=NAME|KEY=VALUE]...",
+            help="The tracker, such as `tracking=mlflow`, or `tracking=wandb tracking.mode=online`. "
+            "Default: AKIN_ENCODER_MIRROR.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Register every version in MLflow or Weights & Biases; the promoted one is `champion`, the newest `challenger`."""
+    settings = read_settings()
+    chosen = tracker or list(settings.encoder_mirror)
+    if not chosen:
+        raise EncoderError("no tracker is named: give one, such as tracking=mlflow, or set AKIN_ENCODER_MIRROR.")
+    aliases = mirror_registry(settings, chosen)
+    if json:
+        print_json(aliases)
+    else:
+        listed = ", ".join(f"{alias} is version {number}" for alias, number in aliases.items())
+        say(f"the registry is mirrored: {listed or 'no version is promoted'}")
+
+
+def mirror_registry(settings: Settings, tracker: Sequence[str]) -> dict[str, int]:
+    """Mirror the registry in a tracker by the training environment, and return the version of each alias.
+
+    Raises:
+        NotSetUp: There is no training environment.
+        EncoderError: The tracker cannot be used.
+    """
+    from akin.training_environment import run_in_training
+
+    aliases: dict[str, int] = run_in_training(settings, "pipeline.mirror", [*tracker], "the promotion is unchanged")
+    return aliases
+
+
+@app.command()
 def history(json: Json = False) -> None:
     """List every promotion: time, version, and reason."""
     import msgspec
@@ -329,8 +367,14 @@ def report_promotion(line: Promotion) -> None:
     """Print what a promotion did, load the version into a running stack, and print the next step."""
     from akin.registry.switch import serve_promoted
 
+    settings = read_settings()
     say(f"encoder version {line.version} is promoted ({line.how}: {line.reason})")
-    beside = serve_promoted(read_settings(), say)
+    beside = serve_promoted(settings, say)
+    if settings.encoder_mirror:
+        try:
+            mirror_registry(settings, settings.encoder_mirror)
+        except (EncoderError, NotSetUp) as error:  # the version serves; the mirror can follow later
+            say(f"{error} Mirror it again: akin encoder mirror")
     say(
         "searches use it after an index made with it is live: akin index build SOURCE, or akin index use SNAPSHOT"
         + ("" if beside else ", then akin up")

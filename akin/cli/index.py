@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,6 +59,13 @@ def build(
             "such as 1,5,20. `auto`: for large corpora. `none`: never."
         ),
     ] = "auto",
+    word_weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Rank words by the weights of a learned sparse model instead of BM25: JSON lines of id and weights.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Index papers: embed them, build a snapshot, publish it and make it live.
@@ -78,7 +86,14 @@ def build(
     if manifest and not has_present_rules(manifest):
         manifest = convert_index(settings, say=say, bar=progress_bar)
     manifest = manifest or build_index(
-        settings, source, fields, strict, recall_target=recall, memory_mb=memory, steps=shares
+        settings,
+        source,
+        fields,
+        strict,
+        recall_target=recall,
+        memory_mb=memory,
+        steps=shares,
+        word_weights=word_weights,
     )
     if json:
         print_json(manifest_as_json(manifest, live=True))

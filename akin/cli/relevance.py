@@ -1,4 +1,4 @@
-"""Define `akin relevance`: make test sets of papers, put sets into a larger corpus, show what a folder holds."""
+"""Define `akin relevance`: make test sets, draw a larger corpus, put sets into it, show what a folder holds."""
 
 from __future__ import annotations
 
@@ -102,10 +102,41 @@ def make(
 
 
 @app.command()
+def distractors(
+    source: Annotated[str, typer.Argument(metavar="PAPERS", help="A file of papers, or `sample`.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write, such as sets/distractors.jsonl.")],
+    most: Annotated[int, typer.Option(min=1, help="Papers to draw.")] = 100_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 1,
+    mapping: Annotated[
+        str | None,
+        typer.Option("--map", help="For JSON lines or CSV of other fields: id=_id,title=title,abstract=text"),
+    ] = None,
+) -> None:
+    """Draw the papers of a larger corpus from all papers of a file, for `akin relevance inside`.
+
+    Withdrawn papers are left out. A set that was made with an earlier file of this name has to be made again.
+
+    Example: akin relevance distractors arxiv.jsonl.gz sets/distractors.jsonl --most 30000
+    """
+    from akin.papers import read_papers
+
+    with relevance_errors():
+        from akin.relevance import write_distractors
+
+        with read_papers(corpus_path(read_settings(), source), mapping) as papers:
+            drawn = write_distractors(papers, path, count=most, seed=seed)
+    if not drawn:
+        path.unlink()
+        raise PapersUnusable(f"{source} has no paper with a title or an abstract that is not withdrawn.")
+    say(f"{path}: {len(drawn):,} papers")
+
+
+@app.command()
 def inside(
     base: Annotated[Path, typer.Argument(metavar="SET", help="A set in any known format.")],
     distractors: Annotated[
-        Path, typer.Argument(metavar="DISTRACTORS", help="The distractors.jsonl of `akin relevance make`.")
+        Path,
+        typer.Argument(metavar="DISTRACTORS", help="The file of `akin relevance distractors` or of `… make`."),
     ],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to write, such as sets/scifact-large.")],
 ) -> None:

@@ -50,7 +50,7 @@ def setup(
         server_setup.take_sample(settings, wheels)
     if not server_setup.set_up_server(settings, say, wheels):
         say(f"the Triton server is there: {settings.triton_home}")
-    if number := publish_packaged(settings.repository):
+    if number := publish_packaged(settings.repository, say):
         serves = promoted_number(settings.repository) == number
         say(
             f"encoder version {number} is made from the package akin-encoder"
@@ -74,7 +74,7 @@ def down() -> None:
     """Stop everything that `akin up` started, and remove the temporary files that it left."""
     from akin.stack import lifecycle
 
-    stopped = lifecycle.down(read_settings())
+    stopped = lifecycle.down(read_settings(), say)
     say(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
 
 
@@ -134,7 +134,7 @@ def demo(
     finally:
         # A stack that already ran was not started here, so that it is not stopped here either.
         if before is None:
-            lifecycle.down(settings)
+            lifecycle.down(settings, say)
 
 
 def open_page(address: str) -> None:

@@ -6,7 +6,6 @@ may write to the folder at once.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from akin.storage.durable import sync
+from akin.storage.durable import make_folder, publish_file, sync
 
 if TYPE_CHECKING:
     import pyarrow
@@ -164,6 +163,7 @@ class CollectionStore:
                 self._publish([_search(row) for row in kept])
             with _errors(path, "cannot be deleted"):
                 path.unlink(missing_ok=True)
+                sync(self.folder)
             gone += len(rows) - len(kept)
         return gone
 
@@ -193,16 +193,14 @@ class CollectionStore:
         name = f"queries-{first:{_TIME}}-{secrets.token_hex(4)}.parquet"
         aside = self.folder / f".{name.removesuffix('.parquet')}{_ASIDE}"
         with _errors(self.folder / name, "cannot be written"):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.folder, 0o700)
             try:
                 aside.touch(mode=0o600)
                 _parquet().write_table(table, aside, compression="zstd")
-                sync(aside)
-                os.replace(aside, self.folder / name)
+                publish_file(aside, self.folder / name)
             except BaseException:
                 aside.unlink(missing_ok=True)
                 raise
-            sync(self.folder)
 
     def _files(self) -> list[Path]:
         with _errors(self.folder, "cannot be read"):

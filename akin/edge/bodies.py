@@ -20,8 +20,19 @@ class SlowBody(Exception):
     """Body that did not arrive in time."""
 
 
+class TooManyBodies(Exception):
+    """Body for which there is no room, as those that arrive at the same time fill what all may have together."""
+
+
 class ClientLeft(SlowBody):
     """Body that is not complete, as the client closed the connection."""
+
+
+class _Arriving:
+    """Bytes of all bodies that arrive at the moment: many slow ones would fill the memory within their own limits."""
+
+    most = 256 << 20
+    held = 0
 
 
 async def limited_body(scope: Scope, receive: Receive, most: int, seconds: float) -> bytes:
@@ -37,6 +48,7 @@ async def limited_body(scope: Scope, receive: Receive, most: int, seconds: float
         BodyTooLong: `Content-Length`, which a body in chunks lacks, or the body itself exceeds the limit.
         SlowBody: The body took longer.
         ClientLeft: The client closed the connection.
+        TooManyBodies: The bodies that arrive at the same time are too long together.
     """
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and (len(value) > 18 or int(value) > most):
@@ -48,10 +60,16 @@ async def limited_body(scope: Scope, receive: Receive, most: int, seconds: float
                 message = await receive()
                 if message["type"] != "http.request":
                     raise ClientLeft
-                body += message.get("body", b"")
+                part = message.get("body", b"")
+                body += part
+                _Arriving.held += len(part)
                 if len(body) > most:
                     raise BodyTooLong
+                if _Arriving.held > _Arriving.most:
+                    raise TooManyBodies
                 if not message.get("more_body", False):
                     return bytes(body)
     except TimeoutError:
         raise SlowBody from None
+    finally:
+        _Arriving.held -= len(body)

@@ -1,15 +1,17 @@
-"""Serve HTTP by uvicorn: bound the head of a request, and answer what its parser refuses like every other error.
+"""Serve HTTP by uvicorn: bound connections and heads, and answer what its parser refuses like every other error.
 
-Uvicorn's own protocol limits neither the address nor the headers, and answers an address of more than 65,535 bytes with
-400 in plain text. Import this module by its name: `edge` itself needs no server.
+Uvicorn's own protocol limits neither the address nor the headers, waits without end for the rest of a head and for a
+client that does not read, and answers an address of more than 65,535 bytes with 400 in plain text. Import this module
+by its name: `edge` itself needs no server.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import resource
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -21,9 +23,15 @@ from akin.edge.proxies import BehindProxy
 LONGEST_ADDRESS = 256 * 1024
 """Bytes; more than a query of 20,000 characters, each of which is at most 12 bytes in an address."""
 LONGEST_HEADERS = 64 * 1024
+MOST_HEADERS = 256
+"""Fields of a head; a browser sends twenty."""
 _LONGEST_PATH = 65_535  # httptools reads no longer one
 _SECONDS_OF_HEAD = 20.0
 _SECONDS_TO_READ_REFUSAL = 2.0
+_SECONDS_TO_READ = 20.0  # in which a client has to read a little of an answer, where any of it waits
+_LEAST_READ = 16 * 1024
+_SHARE_OF_DESCRIPTORS = 0.75  # the rest is for files, and for the connections of the server itself
+_MOST_CONNECTIONS = 10_000
 
 
 def server_config(app: Any, trusted_proxies: str = "", root_path: str = "", **options: Any) -> uvicorn.Config:
@@ -55,9 +63,27 @@ class _Refusal:
     detail: object = None
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 of one connection, with limits on the length and the time of a head."""
+def most_connections() -> int:
+    """Return the number of connections that the limit of descriptors leaves room for."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit == resource.RLIM_INFINITY:
+        return _MOST_CONNECTIONS
+    return max(16, min(_MOST_CONNECTIONS, int(limit * _SHARE_OF_DESCRIPTORS)))
 
+
+class BoundedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 of one connection, with limits on the length and the time of a head, and on the time of reading.
+
+    Where the process has as many connections as it allows, a new one takes the place of the one that has waited
+    longest for a request.
+    """
+
+    most: ClassVar[int] = most_connections()
+    _open: ClassVar[set[BoundedProtocol]] = set()
+    _waiting: ClassVar[dict[BoundedProtocol, None]] = {}  # for a request, the longest first
+
+    _in_head = False
+    _reading: asyncio.TimerHandle | None = None
     _held = 0  # bytes that the parser may hold: those received since it last passed something on
     _refusal: _Refusal | None = None
     _refused = False
@@ -65,13 +91,22 @@ class BoundedProtocol(HttpToolsProtocol):
     url = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the time of the first head."""
+        """Start the time of the first head; make room if there are too many connections."""
         super().connection_made(transport)
         self._start_timer()
+        self._open.add(self)
+        self._waiting[self] = None
+        if len(self._open) > self.most:
+            oldest = next(iter(self._waiting))
+            del self._waiting[oldest]
+            oldest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the time."""
+        """Stop all times."""
         self._stop_timer()
+        self._stop_reading()
+        self._open.discard(self)
+        self._waiting.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -82,17 +117,32 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if not self._refused and self._held > LONGEST_ADDRESS + LONGEST_HEADERS:
             self._refuse(_too_long(self.url, LONGEST_HEADERS + 1) or _HEADERS_TOO_LARGE)
+        elif self._timer is None and (self.cycle is None or self.cycle.response_complete):
+            # Empty lines, or the rest of a body that was answered already: uvicorn waits for more of them without end.
+            self._start_timer()
 
     def on_message_begin(self) -> None:
         """Start the time of a head."""
         super().on_message_begin()
+        self._in_head = True
         self._start_timer()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field, unless there are too many."""
+        if len(self.headers) >= MOST_HEADERS:
+            self._refusal = _TOO_MANY_HEADERS
+            raise _HeadRefused
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """Start the application, unless the head is too long."""
+        """Start the application, unless the head is too long or the body is compressed."""
         self._stop_timer()
         self._held = 0
+        self._in_head = False
+        self._waiting.pop(self, None)
         self._refusal = _too_long(self.url, sum(len(name) + len(value) for name, value in self.headers))
+        if any(name == b"content-encoding" and value.lower() not in (b"", b"identity") for name, value in self.headers):
+            self._refusal = _CODED_BODY
         if self._refusal is not None:
             raise _HeadRefused
         self.url, _, query = self.url.partition(b"#")[0].partition(b"?")
@@ -110,6 +160,29 @@ class BoundedProtocol(HttpToolsProtocol):
         """Pass on the end of the body."""
         self._held = 0
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._watch_reading()
+        elif self.cycle.response_complete:
+            self._waiting[self] = None
+
+    def pause_writing(self) -> None:
+        """Start the time in which the client has to read."""
+        super().pause_writing()
+        self._watch_reading()
+
+    def resume_writing(self) -> None:
+        """Stop it."""
+        self._stop_reading()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection, also if the client does not read the rest of an answer."""
+        super().timeout_keep_alive_handler()
+        self._watch_reading()
 
     def send_400_response(self, msg: str) -> None:
         """Answer a request that the parser refuses."""
@@ -137,12 +210,39 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_timer(self) -> None:
         self._stop_timer()
-        self._timer = self.loop.call_later(_SECONDS_OF_HEAD, self._refuse, _TOO_SLOW)
+        self._timer = self.loop.call_later(_SECONDS_OF_HEAD, self._give_up_head)
+
+    def _give_up_head(self) -> None:
+        """Refuse a head that does not arrive; close a connection that had its answers without another one."""
+        self._timer = None
+        if self._in_head or self.cycle is None:
+            self._refuse(_TOO_SLOW)
+        else:
+            self.transport.close()
+            self._watch_reading()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _watch_reading(self) -> None:
+        """Close the connection if the client does not read what waits for it; closing alone would wait for that."""
+        waits = self.transport.get_write_buffer_size()
+        if waits and self._reading is None:
+            self._reading = self.loop.call_later(_SECONDS_TO_READ, self._check_reading, waits)
+
+    def _check_reading(self, waited: int) -> None:
+        self._reading = None
+        if waited - self.transport.get_write_buffer_size() < min(waited, _LEAST_READ):
+            self.transport.abort()
+        else:
+            self._watch_reading()
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
 
 
 _HEADERS_TOO_LARGE = _Refusal(
@@ -150,6 +250,15 @@ _HEADERS_TOO_LARGE = _Refusal(
     "headers_too_large",
     f"The headers are longer than {LONGEST_HEADERS} bytes. Send fewer, or shorter ones.",
     {"limit": LONGEST_HEADERS},
+)
+_TOO_MANY_HEADERS = _Refusal(
+    431, "headers_too_large", f"The request has more than {MOST_HEADERS} headers. Send fewer.", {"limit": MOST_HEADERS}
+)
+_CODED_BODY = _Refusal(
+    415,
+    "coded_body",
+    "The body must not be compressed: send it without Content-Encoding.",
+    {"header": "Content-Encoding"},
 )
 _INVALID = _Refusal(400, "invalid_http", "This is not a valid HTTP/1.1 request.")
 _TOO_SLOW = _Refusal(408, "head_timeout", f"The request's headers did not arrive within {_SECONDS_OF_HEAD:g} s.")

@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from akin.indexing.embed import PaperSource
 from akin.indexing.embedding_store import EmbeddingStore, text_digest
+from akin.indexing.learned_weights import LearnedWeights
 from akin.indexing.options import BuildOptions, OnProgress, Progress
 from akin.indexing.recall import QuerySample
 from akin.indexing.snapshot_parts import RowWriter, hold_base, load_digests, report_write_errors
@@ -67,7 +68,7 @@ async def build_snapshot(
         NoPapers: the source has no usable paper.
         BuildInProgress: another process is building in this data directory.
         EncoderUnavailable: Triton was away longer than the encoder's client waits; the vectors made so far are kept.
-        SnapshotError: a file could not be written.
+        SnapshotError: a file could not be written, or the file of word weights is wrong or lacks a paper.
         PapersError: the source could not be read to its end.
     """
     options, report = options or BuildOptions(), progress or (lambda _: None)
@@ -79,7 +80,7 @@ async def build_snapshot(
     ):
         before = _live_manifest(snapshots)
         sample = QuerySample()
-        if not await _read_rows(intake, directory, sample, report):
+        if not await _read_rows(intake, directory, sample, report, options.word_weights):
             raise NoPapers(f"{source_name} holds no usable paper{_reasons(intake)}.")
         texts = (await asyncio.to_thread(read_digests, directory / DIGESTS))["text"].copy()
         draft = Manifest(
@@ -165,9 +166,12 @@ async def complete_snapshot(
             return await steps.run(by_words=False)
 
 
-async def _read_rows(intake: PaperSource, directory: Path, sample: QuerySample, report: OnProgress) -> int:
+async def _read_rows(
+    intake: PaperSource, directory: Path, sample: QuerySample, report: OnProgress, word_weights: Path | None
+) -> int:
     """Write the parts that hold the papers of a source (catalogue, lexical index, digests); return their number."""
-    rows = await asyncio.to_thread(RowWriter, directory, snapshot_id(directory))
+    weights = await asyncio.to_thread(LearnedWeights, word_weights) if word_weights else None
+    rows = await asyncio.to_thread(RowWriter, directory, snapshot_id(directory), weights)
 
     def write() -> bool:
         window = intake.read_window()

@@ -22,12 +22,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from akin.storage.durable import make_folder, sync
 from retrieval_service.errors import BuildInProgress, SnapshotInvalid
 from retrieval_service.ports import Rows, Vectors
 
 _ENTRY = np.dtype([("head", "<u8"), ("tail", "<u8"), ("crc", "<u4")])
 _MISSING = -1
-# A power failure may lose any write since the last sync: so many of the newest entries are checked when a store opens.
+# A power failure may lose any write since the last sync: so many of the newest entries a reader checks. A writer checks
+# all, as a disk may lose any: two seconds for a million vectors.
 _CHECKED = 8192
 MERGE_AFTER = 65_536
 """New vectors that are kept in a dictionary before they are merged into the sorted keys."""
@@ -111,7 +113,8 @@ class StoredEmbeddings:
         """
         self._set_layout(directory, dim)
         kept = _read_entries(self._keys_path, self._vectors_path, self._width)
-        start, good = _check_newest(kept, self._vectors_path, self._width)
+        start = max(0, len(kept) - _CHECKED)
+        good = _check(kept, self._vectors_path, self._width, start)
         count = _end(start, good)
         self._set_entries(kept[:count], np.empty(0, np.int64))
         self.torn = frozenset(entry["head"].tobytes() + entry["tail"].tobytes() for entry in kept[count:])
@@ -212,7 +215,7 @@ class EmbeddingStore(StoredEmbeddings):
             BuildInProgress: another process has the store open for appending.
             SnapshotInvalid: the vectors do not match the keys.
         """
-        directory.mkdir(parents=True, exist_ok=True)
+        make_folder(directory)
         self._set_layout(directory, dim)
         self._keys = self._keys_path.open("a+b")
         try:
@@ -220,14 +223,14 @@ class EmbeddingStore(StoredEmbeddings):
         except OSError as error:
             self._keys.close()
             raise BuildInProgress(f"{directory}: another process is adding embeddings.") from error
-        self._vectors = self._vectors_path.open("a+b")
         self._merge_after = merge_after
         self._broken = False
-        try:
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(self._keys.close)
+            self._vectors = on_error.enter_context(self._vectors_path.open("a+b"))
+            sync(directory)
             self._set_entries(*self._recover())
-        except BaseException:
-            self.close()
-            raise
+            on_error.pop_all()
 
     def append(self, digests: Sequence[bytes], vectors: Vectors) -> NDArray[np.int64]:
         """Append vectors [n, dim] of new texts and return their positions; a kill after the return loses nothing.
@@ -276,14 +279,14 @@ class EmbeddingStore(StoredEmbeddings):
     def _recover(self) -> tuple[NDArray[np.void], NDArray[np.int64]]:
         """Cut off the bytes after the last good entry; return the entries and the positions of damaged ones."""
         entries = _read_entries(self._keys_path, self._vectors_path, self._width)
-        start, good = _check_newest(entries, self._vectors_path, self._width)
-        # If none of the checked vectors is good, those before them are not good either.
-        if start > 0 and not good.any():
+        good = _check(entries, self._vectors_path, self._width, 0)
+        # If none of the newest vectors is good, something else than a power failure has happened to all of them.
+        if len(good) > _CHECKED and not good[-_CHECKED:].any():
             raise SnapshotInvalid(self._vectors_path, "does not match its keys; remove its directory")
-        count = _end(start, good)
+        count = _end(0, good)
         self._keys.truncate(count * _ENTRY.itemsize)
         self._vectors.truncate(count * self._width)
-        return entries[:count], start + np.flatnonzero(~good[: count - start])
+        return entries[:count], np.flatnonzero(~good[:count])
 
 
 def _read_entries(keys: Path, vectors: Path, width: int) -> NDArray[np.void]:
@@ -295,14 +298,19 @@ def _read_entries(keys: Path, vectors: Path, width: int) -> NDArray[np.void]:
     return np.fromfile(keys, _ENTRY, min(count, vectors.stat().st_size // width))
 
 
-def _check_newest(entries: NDArray[np.void], vectors: Path, width: int) -> tuple[int, NDArray[np.bool_]]:
-    """Return the first position that was checked, and bool [n] for it and all after it: True if the vector is good."""
-    start = max(0, len(entries) - _CHECKED)
-    if not len(entries):
-        return start, np.empty(0, np.bool_)
+def _check(entries: NDArray[np.void], vectors: Path, width: int, start: int) -> NDArray[np.bool_]:
+    """Return bool [n] for the entries from a position on: True if the vector is good."""
+    good = np.zeros(len(entries) - start, np.bool_)
+    if not len(good):
+        return good
+    crc = entries["crc"][start:].tolist()
     with vectors.open("rb") as file:
         file.seek(start * width)
-        return start, np.asarray([zlib.crc32(file.read(width)) == crc for crc in entries["crc"][start:]], np.bool_)
+        for first in range(0, len(crc), _CHECKED):
+            block = memoryview(file.read(width * min(_CHECKED, len(crc) - first)))
+            for at in range(len(block) // width):
+                good[first + at] = zlib.crc32(block[at * width : (at + 1) * width]) == crc[first + at]
+    return good
 
 
 def _end(start: int, good: NDArray[np.bool_]) -> int:

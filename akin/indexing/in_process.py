@@ -44,7 +44,13 @@ def default_settings() -> Settings:
 
 
 def index_corpus(
-    papers: Iterable[Paper], encoder: Encoder, data: Path, *, name: str, progress: OnProgress | None = None
+    papers: Iterable[Paper],
+    encoder: Encoder,
+    data: Path,
+    *,
+    name: str,
+    progress: OnProgress | None = None,
+    word_weights: Path | None = None,
 ) -> Path:
     """Return an exact snapshot of a corpus by an encoder, which is built only if the data folder has none.
 
@@ -52,8 +58,9 @@ def index_corpus(
         papers: the papers; not read if there is a snapshot.
         encoder: makes the vectors.
         data: folder of such snapshots and of their embeddings; no service serves from it.
-        name: name of the corpus, which must change with its papers.
+        name: name of the corpus, which must change with its papers and their weights.
         progress: called from time to time during a build.
+        word_weights: file of learned weights to rank words by; None for BM25.
 
     Raises:
         PapersError: The papers cannot be read.
@@ -64,7 +71,8 @@ def index_corpus(
     for made in snapshots.manifests():
         if (made.source, made.encoder.digest) == wanted and has_present_rules(made):
             return snapshots.path(made.id)
-    built = asyncio.run(build_snapshot(papers, encoder, data, source_name=name, options=_EXACT, progress=progress))
+    options = replace(_EXACT, word_weights=word_weights)
+    built = asyncio.run(build_snapshot(papers, encoder, data, source_name=name, options=options, progress=progress))
     return snapshots.path(built.id)
 
 

@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 from tantivy import Document, Index, PreTokenizedString, Query, Schema, SchemaBuilder, Searcher, TextAnalyzer, Token
 
 from akin.indexing.common_conditions import SAMPLED, FieldTerms, likely_conditions, min_papers
+from akin.indexing.learned_weights import LearnedWeights
 from akin.papers import Paper
 from akin.papers.reservoir import Reservoir
 from retrieval_service.adapters.common_rows import CommonRows, Condition, write_common_rows
 from retrieval_service.adapters.english import ENGLISH, EVERY_WORD, name_analyzer, word_analyzer
+from retrieval_service.adapters.learned_words import FIELD, LEARNED
 from retrieval_service.adapters.names import indexed_forms
 from retrieval_service.adapters.spellings import find_compounds, ranking_words, separate_letters
 from retrieval_service.adapters.tantivy_filter import NAME_SPACING, WITHDRAWN, ClauseQueries, first_rows, initial
@@ -33,19 +36,24 @@ class LexicalWriter:
     Every method raises OSError when the disk is full.
     """
 
-    def __init__(self, directory: Path, *, continued: bool = False) -> None:
+    def __init__(self, directory: Path, *, continued: bool = False, weights: LearnedWeights | None = None) -> None:
         """Make the directory; with `continued`, open the index that is in it.
+
+        With `weights`, the index ranks by them; an index that is continued cannot get them.
 
         Raises:
             SnapshotInvalid: There is no index to continue.
         """
         self._directory = directory
+        self._weights = weights
         if continued:
             index = open_index(directory)
         else:
             directory.mkdir(parents=True)
             with self._os_errors():
-                index = Index(_schema(), str(directory), reuse=False)
+                index = Index(_schema(learned=weights is not None), str(directory), reuse=False)
+                if weights is not None:
+                    (directory / LEARNED).write_bytes(msgspec.json.encode(weights.record))
             register_analyzers(index)
             index.config_reader("manual")
         self._index = index
@@ -56,7 +64,11 @@ class LexicalWriter:
             self._writer: Any = index.writer(_WRITER_BYTES, 1)
 
     def add(self, first_row: int, papers: Iterable[Paper]) -> None:
-        """Add papers as consecutive rows."""
+        """Add papers as consecutive rows.
+
+        Raises:
+            SnapshotError: A paper has no line in the file of weights.
+        """
         for row, paper in enumerate(papers, first_row):
             self._sample.offer(paper)
             title, abstract = to_plain_text(paper.title), to_plain_text(paper.abstract)
@@ -78,6 +90,8 @@ class LexicalWriter:
             if day := day_of(paper):
                 document.add_integer("day", day.toordinal())
             document.add_unsigned("row", row)
+            for term in self._weights.terms(paper.id) if self._weights else ():
+                document.add_text(FIELD, term)
             with self._os_errors():
                 self._writer.add_document(document)
 
@@ -141,10 +155,12 @@ def _indexed_fields(paper: Paper) -> tuple[object, ...]:
     return paper.title, paper.abstract, paper.authors, paper.categories, paper.withdrawn, day_of(paper)
 
 
-def _schema() -> Schema:
+def _schema(*, learned: bool = False) -> Schema:
+    builder = SchemaBuilder()
+    if learned:
+        builder.add_text_field(FIELD, tokenizer_name="raw", index_option="basic")
     return (
-        SchemaBuilder()
-        .add_text_field("text", tokenizer_name=ENGLISH, index_option="freq")
+        builder.add_text_field("text", tokenizer_name=ENGLISH, index_option="freq")
         .add_text_field("title", tokenizer_name=EVERY_WORD, index_option="position")
         .add_text_field("abstract", tokenizer_name=EVERY_WORD, index_option="position")
         .add_text_field("author", tokenizer_name="raw", index_option="position")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 EXACT_BELOW = 50_000
 """Papers. A smaller corpus gets an exact index: comparing every vector takes only a few milliseconds."""
@@ -44,6 +45,7 @@ class BuildOptions:
         use: make the new snapshot the live one.
         steps: shares of the papers, 0 to 1, with whose vectors a build publishes a partial snapshot, after one without
             any vector; empty for no partial snapshot, None for steps that suit the corpus.
+        word_weights: file of learned weights that a build ranks words by; None for BM25.
     """
 
     batch: int = 64
@@ -53,3 +55,4 @@ class BuildOptions:
     memory_mb: float | None = None
     use: bool = True
     steps: tuple[float, ...] | None = ()
+    word_weights: Path | None = None

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from akin.indexing.catalogue_writer import CatalogueWriter
 from akin.indexing.faiss_recipe import Recipe
 from akin.indexing.faiss_writer import RowsCannotChange, VectorsOf, build_index, change_rows, read_index, write_index
+from akin.indexing.learned_weights import LearnedWeights
 from akin.indexing.lexical_writer import LexicalWriter
 from akin.indexing.recall import QuerySample, embed_queries, measure_curve
 from akin.papers import Paper
@@ -57,14 +58,14 @@ class RowWriter:
         count: their number.
     """
 
-    def __init__(self, directory: Path, snapshot_id: str) -> None:
-        """Create the files."""
+    def __init__(self, directory: Path, snapshot_id: str, weights: LearnedWeights | None = None) -> None:
+        """Create the files; with `weights`, the lexical index ranks by them."""
         self.count = 0
         with contextlib.ExitStack() as on_error:
             self.catalogue = CatalogueWriter(directory / CATALOGUE, snapshot_id)
             on_error.callback(self.catalogue.abandon)
             self._digests = on_error.enter_context((directory / DIGESTS).open("wb"))
-            self._lexical = LexicalWriter(directory / LEXICAL)
+            self._lexical = LexicalWriter(directory / LEXICAL, weights=weights)
             on_error.pop_all()
 
     def add(self, papers: Sequence[Paper], texts: Sequence[bytes]) -> None:

@@ -28,7 +28,7 @@ from akin.indexing.snapshot_parts import copy_rows, hold_base, load_digests, pub
 from retrieval_service.adapters.faiss_index import FaissIndex, first_line
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.corpus.directory import SnapshotDirectory
-from retrieval_service.corpus.manifest import CATALOGUE, VECTORS, CurvePoint, IndexRecord, Manifest
+from retrieval_service.corpus.manifest import CATALOGUE, VECTORS, CurvePoint, IndexRecord, Manifest, check_digest
 from retrieval_service.corpus.snapshot import open_snapshot
 from retrieval_service.errors import SnapshotError, SnapshotInvalid
 from retrieval_service.ports import Encoder, Vectors
@@ -245,6 +245,7 @@ class _Comparison:
         """Return the index and the seconds it took; candidates with equally many lists share their centroids."""
         nlist = recipe.nlist
         if nlist is not None and nlist == self.old.index.nlist and nlist not in self.centroids:
+            check_digest(self.base, VECTORS, self.old)
             known = centroids_of(read_index(self.base / VECTORS))
             if known is not None:
                 self.centroids[nlist] = known

@@ -41,10 +41,11 @@ from akin.indexing.snapshot_parts import (
 )
 from akin.papers import PASSAGE_TEXT_VERSION
 from retrieval_service.adapters.english import ANALYSIS_VERSION
+from retrieval_service.adapters.learned_words import read_learned
 from retrieval_service.adapters.sqlite_catalogue import newest_day
 from retrieval_service.corpus.digests import DIGESTS
 from retrieval_service.corpus.directory import SnapshotDirectory, snapshot_id
-from retrieval_service.corpus.manifest import CATALOGUE, VECTORS, Change, IndexRecord, Manifest, check_digest
+from retrieval_service.corpus.manifest import CATALOGUE, LEXICAL, VECTORS, Change, IndexRecord, Manifest, check_digest
 from retrieval_service.errors import EncoderMismatch, SnapshotError, SourceIncomplete
 from retrieval_service.ports import Encoder, Rows
 
@@ -85,12 +86,13 @@ async def update_snapshot(
         SnapshotInvalid: a file of the old snapshot is damaged.
         BuildInProgress: another process is building in this data directory.
         EncoderUnavailable: Triton was away longer than the encoder's client waits; the vectors made so far are kept.
-        SnapshotError: a file could not be written, or the snapshot is partial.
+        SnapshotError: a file could not be written, the snapshot is partial, or it ranks words by learned weights.
         PapersError: the source could not be read to its end.
     """
     with hold_base(data, base) as (path, old):
         _check_encoder(old, encoder)
         require_whole(old)
+        _check_words(path, old)
         _check_source(source)
         update = _Update(source, encoder, data, path, old, options or BuildOptions(), progress or (lambda _: None))
         return await update.run()
@@ -245,6 +247,14 @@ async def _find_or_embed(
             await window.cancel()
             raise
     return await asyncio.to_thread(require_positions, store, texts) if missing else positions
+
+
+def _check_words(base: Path, manifest: Manifest) -> None:
+    if learned := read_learned(base / LEXICAL):
+        raise SnapshotError(
+            f"Snapshot {manifest.id} ranks words by the weights of {learned.source}, and an update has none for new "
+            "papers: build the index again from its source with --word-weights (no text is embedded twice)."
+        )
 
 
 def _check_source(source: ChangedPapers) -> None:

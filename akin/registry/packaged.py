@@ -11,11 +11,13 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from akin.errors import EncoderError
+from akin.messages import waiting_for
 from akin.registry.versions import MODEL, folder_numbers, promoted_number, set_promoted_version, versions
 from akin.storage.durable import replace_file, sync
 from akin.storage.locks import hold_lock
@@ -23,6 +25,7 @@ from akin.storage.locks import hold_lock
 PACKAGE = "akin_encoder"
 CONFIG = "config.pbtxt"
 _STAGING = ".packaged-"
+_SECONDS_TO_WAIT = 60.0
 
 
 def packaged_folder() -> Path | None:
@@ -35,8 +38,12 @@ def packaged_folder() -> Path | None:
     return None
 
 
-def publish_packaged(repository: Path) -> int | None:
+def publish_packaged(repository: Path, say: Callable[[str], None] | None = None) -> int | None:
     """Publish the packaged encoder unless the repository has it; return its number, None if nothing was published.
+
+    Args:
+        repository: The model repository.
+        say: Called with what is waited for, if another command is publishing.
 
     Raises:
         EncoderError: The package is damaged, or the repository cannot be written.
@@ -46,8 +53,9 @@ def publish_packaged(repository: Path) -> int | None:
         return None
     manifest = check_files(source)
     busy = EncoderError(f"another command is publishing an encoder in {repository}: try again later.")
+    waiting = waiting_for(say, f"publishes an encoder in {repository}", _SECONDS_TO_WAIT) if say else None
     try:
-        with hold_lock(repository / MODEL / ".packaged.lock", 60.0, busy):
+        with hold_lock(repository / MODEL / ".packaged.lock", _SECONDS_TO_WAIT, busy, waiting):
             return _publish(repository, source, manifest)
     except OSError as error:
         raise EncoderError(
@@ -62,7 +70,11 @@ def _publish(repository: Path, source: Path, manifest: dict[str, Any]) -> int | 
         EncoderError: The pointer of the repository is damaged.
         OSError: A file cannot be written.
     """
-    if any(version.digest == manifest["digest"] for version in versions(repository)):
+    there = [version.number for version in versions(repository) if version.digest == manifest["digest"]]
+    if there:
+        # A publish that was killed before its last step has promoted nothing.
+        if promoted_number(repository) is None:
+            set_promoted_version(repository, there[0])
         return None
     model = repository / MODEL
     for left in model.glob(f"{_STAGING}*"):

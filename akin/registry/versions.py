@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from akin.errors import EncoderError
+from akin.storage.digest import file_digest
 from akin.storage.durable import replace_file
 
 MODEL = "text_encoder"
@@ -129,6 +130,28 @@ def manifest(repository: Path, number: int, model: str = MODEL) -> dict[str, Any
     if not isinstance(found, dict) or not isinstance(found.get("digest"), str):
         raise EncoderError(f"{path} is not a version's manifest: remove that folder and export again.")
     return found
+
+
+def check_files(repository: Path, number: int, model: str = MODEL) -> None:
+    """Compare the files of a version with its manifest, before the server parses them.
+
+    Raises:
+        EncoderError: A file is missing or damaged.
+    """
+    folder = repository / model / str(number)
+    for name, record in manifest(repository, number, model).get("files", {}).items():
+        path = folder / name
+        try:
+            whole = path.stat().st_size == record["bytes"] and file_digest(path) == record["sha256"]
+            reason = "is damaged: its digest is not the one in manifest.json"
+        except OSError as error:
+            whole, reason = False, f"cannot be read ({error.strerror})"
+        if not whole:
+            name = _NAMES[model]
+            raise EncoderError(
+                f"{path} {reason}. Remove that folder and make the version again (akin {name} export), or serve "
+                f"another one (akin {name} list, akin {name} promote VERSION --override REASON)."
+            )
 
 
 def folder_numbers(model: Path) -> Iterator[int]:

@@ -9,6 +9,7 @@ from akin.settings.base import EnvironmentSettings, SettingsError
 from akin.settings.compose import ComposeSettings
 from akin.settings.encoder import EncoderSettings
 from akin.settings.page import PageSettings
+from akin.settings.places import Sources
 from akin.settings.service import ServiceSettings
 from akin.settings.stack import StackSettings
 
@@ -19,5 +20,6 @@ __all__ = [
     "PageSettings",
     "ServiceSettings",
     "SettingsError",
+    "Sources",
     "StackSettings",
 ]

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from akin.settings.places import ApiKey, PageAddress, ServerNames, http_address
+from akin.settings.places import ApiKey, LogFormat, PageAddress, ServerNames, Tracing, http_address
 
 
-class PageSettings(PageAddress, ApiKey, ServerNames):
+class PageSettings(PageAddress, ApiKey, ServerNames, Tracing, LogFormat):
     """Settings of the search page."""
 
     service_url: Annotated[str, AfterValidator(http_address)] = Field(

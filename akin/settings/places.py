@@ -230,6 +230,31 @@ class ApiKey(EnvironmentSettings):
         return {"Authorization": f"Bearer {key}"} if key else {}
 
 
+class MilvusPlace(EnvironmentSettings):
+    """Milvus that has the vectors of snapshots."""
+
+    milvus_uri: str = Field(
+        default="",
+        description="Milvus that searches the vectors ([scaling.md](scaling.md#vectors-in-milvus)): an address such as "
+        "`http://milvus:19530`, or the path of a file of milvus-lite. Default: vectors are searched in this process.",
+    )
+    milvus_token: SecretStr = Field(default=SecretStr(""), description="Key of Milvus, or `user:password`.")
+    milvus_prefix: str = Field(
+        default="akin",
+        pattern="^[A-Za-z_][A-Za-z0-9_]{0,60}$",
+        description="Beginning of the names of its collections, and the alias of the newest.",
+    )
+    milvus_seconds: float = Field(
+        default=2.0,
+        gt=0,
+        le=60,
+        description="Longest wait for Milvus, in s; then vectors are searched here.",
+    )
+    milvus_effort: int | None = Field(
+        default=None, ge=1, le=32_768, description="`ef` of a graph in Milvus, or `nprobe` of lists. Default: Milvus's."
+    )
+
+
 class CollectionFolder(Folders):
     """Place of the collection of queries, and its bounds."""
 
@@ -256,7 +281,46 @@ class CollectionFolder(Folders):
         return self.data / "drift"
 
 
-class Logging(EnvironmentSettings):
+class Tracing(EnvironmentSettings):
+    """Settings of traces."""
+
+    traces: Annotated[str, AfterValidator(lambda value: http_address(value) if value else value)] = Field(
+        default="",
+        description="Address of a collector of OpenTelemetry (OTLP over HTTP), such as `http://127.0.0.1:4318`, that "
+        "gets traces of requests ([operations.md](operations.md#traces)). It needs the extra `tracing`. Default: "
+        "that of `OTEL_EXPORTER_OTLP_ENDPOINT`, else none.",
+    )
+    traces_share: float = Field(
+        default=1.0, ge=0, le=1, description="Share of the requests that are traced, where no caller has decided that."
+    )
+
+
+class LogFormat(EnvironmentSettings):
+    """Form of logs."""
+
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="Form of the logs of service and page: lines for people, or JSON with the ids of request and trace "
+        "([operations.md](operations.md#logs)).",
+    )
+
+
+class Sources(EnvironmentSettings):
+    """Addresses that a server fetches its files from at its start."""
+
+    models_source: str = Field(
+        default="",
+        description="Address of the models that a container of Triton fetches at its start, as `akin push models` "
+        "prints it: `gs://bucket/folder`, or `gs://bucket/folder@DIGEST` for one bundle only ([cloud.md](cloud.md)).",
+    )
+    snapshot_source: str = Field(
+        default="",
+        description="Address of the snapshot that a container of the service fetches at its start, as `akin push "
+        "snapshot` prints it.",
+    )
+
+
+class Logging(LogFormat):
     """Settings of logs."""
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(

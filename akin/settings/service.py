@@ -13,8 +13,10 @@ from akin.settings.places import (
     FeedbackFolder,
     KeysPlace,
     Logging,
+    MilvusPlace,
     ServerNames,
     ServiceAddress,
+    Tracing,
     TritonAddress,
     http_address,
 )
@@ -40,7 +42,17 @@ def _service_address(value: str) -> str:
     return http_address(value) if value else value
 
 
-class ServiceSettings(FeedbackFolder, CollectionFolder, KeysPlace, ServiceAddress, ServerNames, TritonAddress, Logging):
+class ServiceSettings(
+    FeedbackFolder,
+    CollectionFolder,
+    KeysPlace,
+    MilvusPlace,
+    ServiceAddress,
+    ServerNames,
+    TritonAddress,
+    Tracing,
+    Logging,
+):
     """Settings of the retrieval service."""
 
     cors_origins: Annotated[str, AfterValidator(_origins)] = Field(
@@ -137,6 +149,13 @@ class ServiceSettings(FeedbackFolder, CollectionFolder, KeysPlace, ServiceAddres
         description="Longest wait for the reranker, in s, and at most half of the time that is left for the search.",
     )
 
+    recall_share: float = Field(
+        default=0,
+        ge=0,
+        le=0.5,
+        description="Share of one core that compares the vector index with exact search, on a few of the real queries "
+        "([monitoring.md](monitoring.md#recall-in-production)), such as 0.02. 0: none.",
+    )
     collection_share: float = Field(default=0.1, gt=0, le=1, description="Share of the searches that are collected.")
 
     feedback_opened: bool = Field(default=False, description="With feedback: also keep which results a reader opened.")

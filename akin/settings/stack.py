@@ -13,8 +13,11 @@ from akin.settings.places import (
     CollectionFolder,
     FeedbackFolder,
     KeysPlace,
+    LogFormat,
+    MilvusPlace,
     PageAddress,
     ServiceAddress,
+    Tracing,
     TritonAddress,
 )
 
@@ -29,7 +32,18 @@ PORTS = (
 """The fields of a stack's ports; no two may be the same."""
 
 
-class StackSettings(FeedbackFolder, CollectionFolder, KeysPlace, ApiKey, ServiceAddress, PageAddress, TritonAddress):
+class StackSettings(
+    FeedbackFolder,
+    CollectionFolder,
+    KeysPlace,
+    MilvusPlace,
+    ApiKey,
+    ServiceAddress,
+    PageAddress,
+    TritonAddress,
+    Tracing,
+    LogFormat,
+):
     """Settings of the command line and of the local stack."""
 
     triton_home: Path = Field(
@@ -61,6 +75,11 @@ class StackSettings(FeedbackFolder, CollectionFolder, KeysPlace, ApiKey, Service
     primary_sets: Names = Field(
         default=(),
         description="Names of the collections of which a promoted version must be better on one. Default: any of all.",
+    )
+    encoder_mirror: Names = Field(
+        default=(),
+        description="Tracker that mirrors the registry after each promotion, as `akin encoder mirror` takes it, such "
+        "as `tracking=mlflow` ([training.md](training.md#tracking)). Default: none.",
     )
     wait_seconds: float = Field(
         default=0,

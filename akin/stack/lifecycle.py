@@ -12,6 +12,7 @@ from pathlib import Path
 
 from akin.errors import AkinError, StackError
 from akin.installation import IS_CLONE
+from akin.messages import waiting_for
 from akin.registry.versions import Version, promoted_number, promoted_version
 from akin.stack.launching import module_command
 from akin.stack.leftovers import kill_marked, mark_variables
@@ -39,6 +40,7 @@ SUPERVISOR_SECONDS = 30.0
 # Triton has five seconds to finish its work, and each process fifteen to end.
 STOP_SECONDS = 45.0
 LOOK_SECONDS = 0.05
+_SECONDS_TO_WAIT = 120.0
 
 
 def up(settings: Settings, say: Callable[[str], None]) -> Stack:
@@ -52,7 +54,7 @@ def up(settings: Settings, say: Callable[[str], None]) -> Stack:
         EncoderError: No encoder was exported.
     """
     provide(settings, say)
-    with command_lock(settings):
+    with command_lock(settings, say):
         stack = find_running_stack(settings)
         if stack is not None and stack.of_earlier_release:
             # Its Triton loads models without a key, and its page and service lack the present limits.
@@ -97,7 +99,7 @@ def provide(settings: Settings, say: Callable[[str], None]) -> None:
     from akin.stack.server_setup import set_up_server
 
     set_up_server(settings, say)
-    if promoted_number(settings.repository) is None and (number := publish_packaged(settings.repository)):
+    if promoted_number(settings.repository) is None and (number := publish_packaged(settings.repository, say)):
         say(f"encoder version {number} is made from the package akin-encoder")
 
 
@@ -235,13 +237,17 @@ def stop_if_owned(settings: Settings, supervisor: Child) -> None:
             command_lock_path(settings).unlink(missing_ok=True)
 
 
-def down(settings: Settings) -> list[str]:
+def down(settings: Settings, say: Callable[[str], None] | None = None) -> list[str]:
     """Stop the stack and remove what it leaves; return the names of the stopped parts.
+
+    Args:
+        settings: The settings of the stack.
+        say: Called with what is waited for, if another command is starting or stopping the stack.
 
     Raises:
         StackError: Another command is starting or stopping the stack.
     """
-    with command_lock(settings):
+    with command_lock(settings, say):
         stopped = stop_all(settings, read(settings))
         command_lock_path(settings).unlink(missing_ok=True)
         return stopped
@@ -290,8 +296,14 @@ def command_lock_path(settings: Settings) -> Path:
     return settings.run / "command.lock"
 
 
-def command_lock(settings: Settings) -> contextlib.AbstractContextManager[None]:
+def command_lock(
+    settings: Settings, say: Callable[[str], None] | None = None
+) -> contextlib.AbstractContextManager[None]:
     """Return the lock that prevents two commands from starting or stopping the stack at the same time.
+
+    Args:
+        settings: Where the lock is.
+        say: Called with what is waited for, if another command holds the lock.
 
     Raises:
         StackError: The data folder cannot be written.
@@ -303,7 +315,8 @@ def command_lock(settings: Settings) -> contextlib.AbstractContextManager[None]:
             f"cannot write {error.filename}: {error.strerror}. Set AKIN_DATA to another folder."
         ) from error
     busy = f"another `akin up` or `akin down` is running for {settings.data}: try again when it has ended."
-    return hold_lock(command_lock_path(settings), 120.0, StackError(busy))
+    waiting = waiting_for(say, f"starts or stops the stack of {settings.data}", _SECONDS_TO_WAIT) if say else None
+    return hold_lock(command_lock_path(settings), _SECONDS_TO_WAIT, StackError(busy), waiting)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from akin.errors import NotSetUp
 from akin.installation import IS_CLONE, LOCKS
+from akin.messages import waiting_for
 from akin.papers.sample import FILE_NAME, MEMBER_SHA256
 from akin.sample import sample_folder, sample_path
 from akin.stack.processes import end_with_parent
@@ -71,11 +72,7 @@ def set_up_server(settings: Settings, say: Say, wheels: Path | None = None) -> b
     require_plain_paths(home, settings.run, settings.repository)
     python = find_python()
     busy = NotSetUp(f"another command has been setting up {home} for {WAIT_SECONDS / 60:.0f} minutes: try again later.")
-
-    def waiting(process: int | None) -> None:
-        other = f"process {process}" if process else "another command"
-        say(f"waiting for {other}, which sets up the Triton server in {home} (at most {WAIT_SECONDS / 60:.0f} minutes)")
-
+    waiting = waiting_for(say, f"sets up the Triton server in {home}", WAIT_SECONDS)
     try:
         with hold_lock(home.with_name(f".{home.name}.lock"), WAIT_SECONDS, busy, waiting):
             if is_ready(settings):  # by another command, meanwhile

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from akin.errors import EncoderError
-from akin.registry.versions import MODEL, RERANKER, Version, promoted_number
+from akin.registry.versions import MODEL, RERANKER, Version, check_files, promoted_number
 from akin.stack import local_http, triton_key
 from akin.stack.processes import Child, start, stop, tail, wait_until
 from akin.stack.tritonserver import server_command, server_environment
@@ -112,8 +112,10 @@ def load(http: str, repository: Path, numbers: Sequence[int], log: Path | str, *
     The request names the versions, as `config.pbtxt` belongs to all of them.
 
     Raises:
-        EncoderError: Triton refuses; the message holds Triton's reason.
+        EncoderError: A file of a version is damaged, or Triton refuses; the message holds Triton's reason.
     """
+    for number in numbers:
+        check_files(repository, number)
     body = {"parameters": {"config": json.dumps(model_config(repository, *numbers))}}
     load_model(http, MODEL, body, f"encoder version {' and '.join(map(str, numbers))}", log, key)
 
@@ -127,6 +129,7 @@ def load_reranker(http: str, repository: Path, log: Path | str, *, key: str) -> 
         number = promoted_number(repository, RERANKER)
         if number is None:
             return False
+        check_files(repository, number, RERANKER)
         body = {"parameters": {"config": json.dumps(model_config(repository, number, model=RERANKER))}}
         load_model(http, RERANKER, body, f"reranker version {number}", log, key)
     except EncoderError as error:

@@ -12,6 +12,7 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
+from akin.edge import tracing
 from akin.errors import BadSetting, NotSetUp
 from akin.installation import SETUP
 from akin.stack import triton_key
@@ -24,6 +25,8 @@ PATCHED = (2, 71)
 # The shortest time between two keepalive pings of a client, in milliseconds. By gRPC's default of five minutes the
 # server would close the connections of the service, which pings every ten seconds.
 PING_INTERVAL_MS = 5000
+# One request in so many begins a trace: none. A request with a `traceparent` continues its own.
+NEVER = 2_000_000_000
 
 
 def is_installation(settings: Settings) -> bool:
@@ -100,6 +103,18 @@ def server_command(
         # So that the memory that a killed server leaves is distinct from that of other servers.
         f"--backend-config=python,shm-region-prefix-name={region_prefix(settings.run, grpc)}",
         "--exit-timeout-secs=5",
+        *_trace_options(settings),
+    ]
+
+
+def _trace_options(settings: Settings) -> list[str]:
+    """Return the options with which the server continues the traces of requests that bring one, and starts none."""
+    if not (collector := tracing.endpoint(settings.traces)):
+        return []
+    return [
+        *("--trace-config=mode=opentelemetry", "--trace-config=level=TIMESTAMPS", f"--trace-config=rate={NEVER}"),
+        f"--trace-config=opentelemetry,url={collector}/v1/traces",
+        "--trace-config=opentelemetry,resource=service.name=akin-triton",
     ]
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import tempfile
 from pathlib import Path
+
+# Of Linux: paths are relative to the working directory, and both names exist before and after.
+_HERE = -100
+_RENAME_EXCHANGE = 2
 
 
 def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
@@ -24,8 +29,8 @@ def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
         with open(handle, "wb") as file:
             file.write(content)
             file.flush()
+            os.chmod(name, mode)
             os.fsync(file.fileno())
-        os.chmod(name, mode)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -33,35 +38,71 @@ def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     sync(path.parent)
 
 
-def replace_folder(aside: Path, folder: Path) -> None:
-    """Put a complete folder, which lies beside it, in the place of a folder that may exist, and sync the names.
-
-    A folder is not replaced in one step: for a moment there is none. The old one is then removed; after a kill it may
-    be left, under the name of `aside` with `-old`.
+def publish_file(aside: Path, path: Path) -> None:
+    """Give a complete file, which lies in the same folder, its name, and sync both to the disk; replace an older file.
 
     Raises:
-        OSError: It cannot be renamed; the old folder is in its place.
+        OSError: It cannot be renamed; the older file is in its place.
     """
+    sync(aside)
+    os.replace(aside, path)
+    sync(path.parent)
+
+
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Make a folder and the parents that it lacks, and sync their names to the disk.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    for each in missing:
+        sync(each.parent)
+
+
+def replace_folder(aside: Path, folder: Path) -> None:
+    """Put a complete folder, which lies beside it, in the place of a folder that may exist, and sync it to the disk.
+
+    The two change their names in one step. On a file system that cannot do this, for a moment there is none. The old
+    one is then removed; after a kill it may be left, under the name of `aside`, or that with `-old`.
+
+    Raises:
+        OSError: It cannot be synced or renamed; the old folder is in its place.
+    """
+    sync_folder(aside)
     old = aside.with_name(f"{aside.name}-old")
     shutil.rmtree(old, ignore_errors=True)
-    try:
-        folder.rename(old)
-    except FileNotFoundError:
-        aside.rename(folder)
-    else:
+    if not _exchange(aside, folder):
         try:
+            folder.rename(old)
+        except FileNotFoundError:
             aside.rename(folder)
-        except OSError:
-            old.rename(folder)
-            raise
+        else:
+            try:
+                aside.rename(folder)
+            except OSError:
+                old.rename(folder)
+                raise
     sync(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    for left in (aside, old):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange the names of two folders in one step; return False if one is missing or the system cannot do it."""
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (OSError, TypeError, AttributeError):  # not Linux, or an old C library
+        return False
+    return bool(rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _RENAME_EXCHANGE) == 0)
 
 
 def sync_folder(folder: Path) -> None:
-    """Sync all that a folder has, and the folder itself, to the disk."""
+    """Sync all that a folder has, and the folder itself, to the disk; links are names only."""
     for path in (*folder.rglob("*"), folder):
-        sync(path)
+        if not path.is_symlink():
+            sync(path)
 
 
 def sync(path: Path) -> None:

@@ -14,6 +14,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+from akin.storage.durable import make_folder
+
 
 @contextlib.contextmanager
 def hold_lock(
@@ -46,6 +48,21 @@ def hold_lock(
         os.close(descriptor)
 
 
+def is_held(path: Path) -> bool:
+    """Return True if a process holds the lock of a file; the file is neither made nor changed."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        lock_now(descriptor)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def lock_now(descriptor: int) -> None:
     """Lock an open file until it is closed.
 
@@ -68,7 +85,7 @@ def lock_now(descriptor: int) -> None:
 
 def _try_lock(path: Path) -> int | None:
     """Return a descriptor that holds the lock; None if another holder has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         lock_now(descriptor)

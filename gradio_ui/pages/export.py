@@ -60,7 +60,7 @@ def _feed_of_page(content: str, request: Request, site: Site) -> Response:
 
 def _plain(asked: dict[str, object], *left_out: str) -> dict[str, object]:
     """Return a search without what is said beside its results."""
-    beside = {"highlight", "nearest_sentences", "facets", "feedback", "suggest", *left_out}
+    beside = {"highlight", "nearest_sentences", "facets", "feedback", "suggest", "chase", *left_out}
     return {name: value for name, value in asked.items() if name not in beside}
 
 

@@ -3,6 +3,7 @@
   const lists = window.akinLists;
   const text = window.akinText;
   const MOST_ASKED = 1000; // papers of one question
+  const MOST_ANSWERED = 20; // papers of an answer, which has more where some of them may be of the list
   const SHOWN = 100; // papers that are shown at once
   const LONGEST_ADDRESS = 8000; // characters that mail programs and chats leave whole
   const MOST_FOLLOWED = 150; // papers in the address of a feed
@@ -63,6 +64,12 @@
     if (!ids.ids.length) throw new Error(text(list().papers.length ? "list.none_known" : "list.empty"));
     if (ids.ids.length > MOST_ASKED) lists.say(text("list.first_only", { most: MOST_ASKED, number: ids.ids.length }));
     return { ids: ids.ids.slice(0, MOST_ASKED), unlike: ids.unlike.slice(0, MOST_ASKED) };
+  }
+
+  /* Of a list that one question does not hold, its other papers may be in the answer. */
+  function withoutOwn(answer) {
+    const own = new Set(list().papers.flatMap((paper) => [paper.id, known.get(paper.id)?.id]));
+    return { ...answer, papers: answer.papers.filter((paper) => !own.has(paper.id)).slice(0, MOST_ANSWERED) };
   }
 
   /* Ask for the papers that are not known yet, and keep what a reader sees of them. */
@@ -270,8 +277,8 @@
     });
     if (removed) lists.say(text("list.deleted", { name: removed.name }), () => lists.change((state) => { state.lists.push(removed); state.current = removed.id; }));
   });
-  on("like", "click", () => answer(text("list.like"), async (of) => ({ ...(await ask("like", of)), follow: feedLink(of) })));
-  on("missing", "click", () => answer(text("list.missing"), (of) => ask("missing", of)));
+  on("like", "click", () => answer(text("list.like"), async (of) => ({ ...withoutOwn(await ask("like", of)), follow: feedLink(of) })));
+  on("missing", "click", () => answer(text("list.missing"), async (of) => withoutOwn(await ask("missing", of))));
   on("within", "submit", (event) => {
     event.preventDefault();
     const words = part("query").value.trim();

@@ -18,7 +18,8 @@ from gradio_ui.citations import EXPORTS
 from gradio_ui.pages.export import passed_on
 from gradio_ui.pages.site import Site
 from gradio_ui.pages.visit import Visit
-from gradio_ui.words import Words
+from gradio_ui.said import lacking, of_service
+from gradio_ui.words import Words, written
 
 MOST_ASKED: Final = 1000
 """Papers that one question may name; the service's own limit."""
@@ -28,6 +29,7 @@ LONGEST_IMPORT: Final = 4 << 20
 """Bytes of a text with references."""
 _AUTHORS_SHOWN: Final = 3
 _K: Final = 20
+_MOST_WANTED: Final = 100
 
 _Id = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 _Ids = Annotated[list[_Id], Field(min_length=1, max_length=MOST_ASKED)]
@@ -93,29 +95,35 @@ async def papers(request: Request, site: Site, body: Listed) -> Response:
 async def like(request: Request, site: Site, body: Listed) -> Response:
     """Return papers like those of a list."""
     text = site.visit(request).words
-    asked: dict[str, object] = {"like": body.ids, "unlike": body.unlike, "k": _K}
+    asked: dict[str, object] = {"like": body.ids, "unlike": body.unlike, "k": _wanted(body)}
     found = await site.service.ask("/search", Answer, asked)
-    return JSONResponse({"papers": [_shown(paper, text) for paper in found.results], "notes": _notes(found)})
+    return JSONResponse({"papers": [_shown(paper, text) for paper in found.results], "notes": _notes(found, text)})
 
 
 async def within(request: Request, site: Site, body: Within) -> Response:
     """Return the papers of a list that fit a text best."""
     text = site.visit(request).words
     found = await site.service.ask("/search", Answer, {"query": body.text, "ids": body.ids, "k": _K})
-    return JSONResponse({"papers": [_shown(paper, text) for paper in found.results], "notes": _notes(found)})
+    return JSONResponse({"papers": [_shown(paper, text) for paper in found.results], "notes": _notes(found, text)})
 
 
 async def missing(request: Request, site: Site, body: Listed) -> Response:
     """Return papers that a list lacks, each with the papers of the list that it is near to."""
     text = site.visit(request).words
-    asked: dict[str, object] = {"ids": body.ids, "unlike": body.unlike, "k": _K}
+    asked: dict[str, object] = {"ids": body.ids, "unlike": body.unlike, "k": _wanted(body)}
     found = await site.service.ask("/lists/missing", Missing, asked)
     shown = [
         {**_shown(paper, text), "topic": paper.topic + 1, "near": list(map(_named, paper.near))}
         for paper in found.results
     ]
     topics = [{"papers": topic.papers, "near": list(map(_named, topic.near))} for topic in found.topics]
-    return JSONResponse({"papers": shown, "topics": topics, "notes": list(found.notes)})
+    return JSONResponse(
+        {
+            "papers": shown,
+            "topics": topics,
+            "notes": [written(note, text) for note in of_service(found.notes, found.coded_notes)],
+        }
+    )
 
 
 async def resolve(request: Request, site: Site, body: Import) -> Response:
@@ -129,8 +137,14 @@ async def export(request: Request, site: Site, body: Export) -> Response:
     return passed_on(await site.service.open_export({"ids": body.ids, "format": body.format}))
 
 
-def _notes(found: Answer) -> list[str]:
-    return [note for note in (found.degraded, *found.notes) if note]
+def _wanted(body: Listed) -> int:
+    """Return the number of papers to ask for: the script leaves out those of a list that is longer than a question."""
+    return _K if max(len(body.ids), len(body.unlike)) < MOST_ASKED else _MOST_WANTED
+
+
+def _notes(found: Answer, text: Words) -> list[str]:
+    notes = (lacking(found, text), *of_service(found.notes, found.coded_notes))
+    return [written(note, text) for note in notes if note]
 
 
 def _named(paper: NearPaper) -> dict[str, str]:
@@ -181,7 +195,8 @@ def _body(visit: Visit) -> str:
 <details id="akin-list-files"><summary>{text("export")}</summary><div>{files}</div></details>
 <details id="akin-list-import"><summary>{text("import")}</summary><div>
 <label>{text("import_text")}<textarea id="akin-list-text" rows="6" spellcheck="false"></textarea></label>
-<label>{text("import_file")} <input type="file" id="akin-list-file" accept=".bib,.ris,.nbib,.txt,.json,.csv"></label>
+<label>{text("import_file")}
+<input type="file" id="akin-list-file" accept=".bib,.ris,.nbib,.txt,.json,.jsonl,.csv"></label>
 {button("look")}<div id="akin-list-found" role="status"></div></div></details></div>
 <form id="akin-list-within" class="akin-list-row" role="search">
 <label class="akin-hidden" for="akin-list-query">{text("within_label")}</label>

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gradio_ui.answers import LinkedPapers, WholePaper
-from gradio_ui.card import author_query, date_of, external_link, list_button, tex_class, web_link
+from gradio_ui.card import author_query, date_of, external_link, is_one_term, list_button, tex_class, web_link
 from gradio_ui.citations import FORMATS
 from gradio_ui.client import RequestFailed, RequestRefused
 from gradio_ui.pages.paper_map import neighbourhood
@@ -84,17 +84,19 @@ async def linked(request: Request, site: Site, paper: WholePaper) -> str:
             return ""
         return _missing(visit, "paper.cited_by", error)
     return "".join(
-        _linked(visit, heading, f"{condition}:{paper.id}", found)
+        _linked(visit, heading, condition, paper.id, found)
         for (heading, condition), found in zip(_LINKED.values(), both, strict=True)
     )
 
 
-def _linked(visit: Visit, heading: str, query: str, found: LinkedPapers) -> str:
+def _linked(visit: Visit, heading: str, condition: str, paper_id: str, found: LinkedPapers) -> str:
     text = visit.words
     title = f"<h2>{escape(text(heading))} ({escape(text.number(found.total))})</h2>"
     listed = "".join(item(visit, one) for one in found.results)
-    every = f'<p><a href="{escape(visit.link("", q=query))}">{escape(text("paper.all_linked"))}</a></p>'
-    rest = every if found.total > len(found.results) else ""
+    every = (
+        f'<p><a href="{escape(visit.link("", q=f"{condition}:{paper_id}"))}">{escape(text("paper.all_linked"))}</a></p>'
+    )
+    rest = every if found.total > len(found.results) and is_one_term(paper_id) else ""
     shown = f'<ol class="akin-list">{listed}</ol>' if listed else f"<p>{escape(text('paper.none_linked'))}</p>"
     return f'<section class="akin-alike">{title}{shown}{rest}</section>'
 

@@ -13,6 +13,7 @@ from gradio_ui.card import tex_class
 from gradio_ui.pages.document import language_field
 from gradio_ui.pages.site import Site
 from gradio_ui.pages.visit import Visit
+from gradio_ui.said import lacking, of_service
 from gradio_ui.state import PageState, read_address
 from gradio_ui.words import written_html
 
@@ -31,9 +32,12 @@ async def similar(request: Request, site: Site, paper: WholePaper) -> str:
     given, notes = read_address(request.url.query)
     state = replace(given, q="", like=(paper.id,), unlike=(), deep=False)
     answer = await site.service.similar(state)
-    told = "".join(f'<p class="akin-notice">{written_html(note, visit.words)}</p>' for note in (*notes, *answer.notes))
+    told = "".join(
+        f'<p class="akin-notice">{written_html(note, visit.words)}</p>'
+        for note in (*notes, *of_service(answer.notes, answer.coded_notes))
+    )
     if answer.degraded:
-        told += f'<p class="akin-notice">{escape(answer.degraded)}</p>'
+        told += f'<p class="akin-notice">{escape(lacking(answer, visit.words))}</p>'
     found = "".join(item(visit, one) for one in answer.results)
     listed = (
         f'<ol class="akin-list" start="{answer.offset + 1}">{found}</ol>'

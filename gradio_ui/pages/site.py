@@ -17,7 +17,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.routing import compile_path
 from starlette.types import Scope
 
-from akin.edge import BodyTooLong, SlowBody, error_body, limited_body
+from akin.edge import BodyTooLong, SlowBody, TooManyBodies, error_body, limited_body
 from gradio_ui.client import NothingIndexed, RequestFailed, RequestRefused, SearchService
 from gradio_ui.pages import files
 from gradio_ui.pages.document import document
@@ -169,6 +169,8 @@ async def _read(request: Request, form: type[BaseModel], longest: int) -> Any:
         raise _Refused(413, "body_too_large", note("post.too_large", kib=longest // 1024)) from None
     except SlowBody:
         raise _Refused(408, "body_too_slow", note("post.too_slow")) from None
+    except TooManyBodies:
+        raise _Refused(503, "queue_full", note("gate.queue_full")) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "body"

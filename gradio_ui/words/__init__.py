@@ -86,23 +86,46 @@ class Note(NamedTuple):
         return written(self, words(DEFAULT))
 
 
+class ServiceText(str):
+    """Text of the service, in English, which the page has in its other languages too.
+
+    Attributes:
+        key: The key of the text in the files of words.
+        values: What the text names; a value may be such a text itself.
+    """
+
+    key: str
+    values: Mapping[str, object]
+
+    @classmethod
+    def of(cls, text: str, key: str, values: Mapping[str, object]) -> ServiceText:
+        """Return the text with the key and the values of its translations."""
+        made = cls(text)
+        made.key, made.values = key, values
+        return made
+
+
 def note(key: str, **values: object) -> Note:
     """Return a text that is written later. A value in quotation marks is a `Note` itself."""
     return Note(key, values)
 
 
 def written(said: Note | str, text: Words) -> str:
-    """Return a note in a language; a text of the service stays as it is."""
-    if isinstance(said, str):
+    """Return a note in a language; a text of the service stays as it is where the language has none for it."""
+    if isinstance(said, str) and (text.language == DEFAULT or not isinstance(said, ServiceText)):
         return said
-    return text(
-        said.key, **{name: written(one, text) if isinstance(one, Note) else one for name, one in said.values.items()}
-    )
+    values = {name: written(one, text) if isinstance(one, Note | str) else one for name, one in said.values.items()}
+    try:
+        return text(said.key, **values)
+    except KeyError:
+        if isinstance(said, str):  # a service of another release, which names other things
+            return str(said)
+        raise
 
 
 def written_html(said: Note | str, text: Words) -> str:
     """Return a note as HTML; a text of the service, which is English, says so where the page is not."""
-    if isinstance(said, str) and said and text.language != DEFAULT:
+    if isinstance(said, str) and said and text.language != DEFAULT and not isinstance(said, ServiceText):
         return f'<span lang="{DEFAULT}">{escape(said)}</span>'
     return escape(written(said, text))
 

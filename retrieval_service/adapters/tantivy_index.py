@@ -21,6 +21,7 @@ from retrieval_service.adapters.common_rows import CommonRows
 from retrieval_service.adapters.compounds import LONGEST_RANKED, WEIGHT, CompoundSpellings
 from retrieval_service.adapters.english import ENGLISH, EVERY_WORD, english_analyzer, word_analyzer
 from retrieval_service.adapters.joined_queries import joined_query
+from retrieval_service.adapters.learned_words import LearnedWords, read_learned
 from retrieval_service.adapters.spellings import find_compounds, pair_letters
 from retrieval_service.adapters.tantivy_filter import ClauseQueries, ClauseRows, best_of_queries
 from retrieval_service.adapters.tex import to_plain_text
@@ -61,6 +62,8 @@ class TantivyIndex:
         self._schema = index.schema
         self._analyzer = english_analyzer()
         self._compounds = CompoundSpellings(self._searcher)
+        learned = read_learned(directory)
+        self._learned = LearnedWords(learned, self._schema, self._searcher) if learned else None
         self._clauses = ClauseQueries(index.schema, self._searcher)
         self._rows = ClauseRows(self._searcher, index.schema, self._clauses, CommonRows(directory))
         self._forms = WordForms(self._terms_of)
@@ -75,25 +78,24 @@ class TantivyIndex:
     def search(
         self, text: str, k: int, *, against: tuple[str, float] = ("", 0.0), admitted: Filter | None = None
     ) -> Hits:
-        """Return the k admitted rows of greatest BM25 score for a text."""
+        """Return the k admitted rows of greatest score for a text: BM25, or the sum of learned weights."""
         check_deadline()
         admitted = admitted or Filter()
-        weights = self._weights(text, against)
-        ranking = [self._term(term, weight) for term, weight, _ in weights]
-        ranking += self._open_compounds(text)
-        greatest = _MOST_OF_TERM * sum(information for *_, information in weights)
+        ranking, greatest = self._ranking(text, against)
+        # BM25 of a filter's words has another scale than learned weights.
+        words_count = self._learned is None or not ranking
         scored: list[tuple[Occur, Query]] = []
         silent: list[tuple[Occur, Query]] = []
         for clause in admitted.clauses:
             query = self._clauses.query(clause)
-            if query is not None and _is_scored(clause):
+            if query is not None and words_count and _is_scored(clause):
                 scored.append((Occur.Must, query))
             elif query is not None:
                 occur = Occur.MustNot if clause.excluded else Occur.Must
                 silent.append((occur, Query.const_score_query(query, 0.0)))
         for joined in admitted.joined:
             query = joined_query(self._clauses, joined)
-            if any(map(_is_scored, clauses_of(joined))):
+            if words_count and any(map(_is_scored, clauses_of(joined))):
                 scored.append((Occur.Must, query))
             else:
                 silent.append((Occur.Must, Query.const_score_query(query, 0.0)))
@@ -120,9 +122,9 @@ class TantivyIndex:
         terms = set(self._analyzer.analyze(pair_letters(to_plain_text(text))))
         return sum(not self._searcher.doc_freq("text", term) for term in terms) / len(terms) if terms else None
 
-    def find_terms(self, text: str, terms: Collection[str]) -> list[Match]:
-        """Return the places of the words that have one of some terms, in the order of the text."""
-        return self._forms.find(text, terms)
+    def find_terms(self, texts: Sequence[str], terms: Collection[str]) -> list[list[Match]]:
+        """Return the places in each text of the words that have one of some terms, in the order of the text."""
+        return self._forms.find(texts, terms)
 
     def plain_word(self, word: str) -> str:
         """Return a word as patterns match it: in small letters, accents folded, not stemmed."""
@@ -142,6 +144,17 @@ class TantivyIndex:
 
     def _terms_of(self, word: str) -> tuple[str, ...]:
         return tuple(self._analyzer.analyze(pair_letters(to_plain_text(word))))
+
+    def _ranking(self, text: str, against: tuple[str, float]) -> tuple[list[Query], float]:
+        """Return the queries whose scores add up to a paper's score for a text, and the greatest possible sum."""
+        if self._learned is not None:
+            words = {term: min(count, 1.0) for term, count in self._counts(text, against).items()}
+            rarest = sorted(words, key=lambda term: int(self._searcher.doc_freq("text", term)))[: self._terms]
+            return self._learned.queries({term: words[term] for term in rarest})
+        weights = self._weights(text, against)
+        ranking = [self._term(term, weight) for term, weight, _ in weights]
+        ranking += self._open_compounds(text)
+        return ranking, _MOST_OF_TERM * sum(information for *_, information in weights)
 
     def _best(self, query: Query, k: int, greatest: float) -> Hits:
         hits = self._searcher.search(query, k, count=False).hits

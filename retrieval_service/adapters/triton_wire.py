@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
+from akin.edge import tracing
 from retrieval_service.errors import EncoderBusy, EncoderRefused, EncoderUnavailable
 from retrieval_service.ports import Vectors
 
@@ -109,6 +110,7 @@ class Wire(ABC):
             model_version=str(version),
             outputs=[self._module.InferRequestedOutput(name) for name in _OUTPUTS],
             parameters=purpose,
+            headers=tracing.headers() or None,
             # With 0 Triton would use its own default.
             timeout=max(1, int(seconds * 1e6)),
         )
@@ -133,7 +135,12 @@ class Wire(ABC):
             tensor.set_data_from_numpy(_column(texts))
             inputs.append(tensor)
         result = await self._call(
-            "infer", seconds, RERANKER_MODEL, inputs, outputs=[self._module.InferRequestedOutput("SCORE")]
+            "infer",
+            seconds,
+            RERANKER_MODEL,
+            inputs,
+            outputs=[self._module.InferRequestedOutput("SCORE")],
+            headers=tracing.headers() or None,
         )
         scores = result.as_numpy("SCORE")
         if scores is None or scores.shape != (len(passages), 1) or not np.isfinite(scores).all():

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from retrieval_service.ports import Match
 
-_MOST_KEPT = 50_000  # words of at most `LONGEST_KEPT` ASCII letters; then all are analysed anew
+_MOST_KEPT = 50_000  # words of at most `LONGEST_KEPT` letters; then all are analysed anew
 LONGEST_KEPT = 40
 _SCRIPT = r"\$?[_^]\s*+(?:\{[^{}$\\]*+\}|\d|[A-Za-z](?![A-Za-z0-9]))\$?"
 _PART = re.compile(rf"[^\W_]+(?:{_SCRIPT}[^\W_]*)*")  # also CO$_2$ and H_2O
@@ -46,27 +47,26 @@ class WordForms:
         self._terms_of = terms_of
         self._kept = _Kept({}, {})
 
-    def find(self, text: str, terms: Collection[str]) -> list[Match]:
-        """Return the places of the words that have one of some terms, in the order of the text.
+    def find(self, texts: Sequence[str], terms: Collection[str]) -> list[list[Match]]:
+        """Return the places in each text of the words that have one of some terms, in the order of the text.
 
         A compound is one place if it has a wanted term as one word, otherwise its parts are.
         """
-        words = text.split()
-        distinct, kept = set(words), self._kept
+        # All texts of a page at once: most of their words are the same, and sets of words are compared once.
+        divided = [text.split() for text in texts]
+        distinct, kept = set(chain.from_iterable(divided)), self._kept
         having = {word: forms for word in distinct.difference(kept.forms) if (forms := self._analyse(word))}
         for term in terms:
             for word in distinct & kept.words.get(term, _NONE):
                 if word not in having:  # else another thread may not have kept it yet
                     having[word] = kept.forms[word]
-        if not having:
-            return []
         wanted = {word: found for word, forms in having.items() if (found := list(_wanted(forms, terms)))}
-        return list(_in_order(text, words, wanted))
+        return [_in_order(text, words, wanted) for text, words in zip(texts, divided, strict=True)]
 
     def _analyse(self, word: str) -> Sequence[Sequence[_Form]]:
         """Return the places in a word, and keep them."""
         forms = [found for each in _COMPOUND.finditer(word) if (found := list(self._forms(each)))]
-        if len(word) <= LONGEST_KEPT and word.isascii():
+        if len(word) <= LONGEST_KEPT:
             kept = self._kept
             if len(kept.forms) >= _MOST_KEPT:
                 kept = self._kept = _Kept({}, {})
@@ -100,19 +100,19 @@ def _wanted(forms: Sequence[Sequence[_Form]], terms: Collection[str]) -> Iterato
                     break
 
 
-def _in_order(text: str, words: Sequence[str], wanted: dict[str, list[_Form]]) -> Iterator[Match]:
-    """Yield the places in a text of the forms in its words."""
+def _in_order(text: str, words: Sequence[str], wanted: dict[str, list[_Form]]) -> list[Match]:
+    """Return the places in a text of the forms in its words."""
+    found: list[Match] = []
     at = 0
-    for word in words:
-        if word not in wanted:
-            continue
-        at = text.index(word, at)
-        while not _is_whole_word(text, at, at + len(word)):
-            at = text.index(word, at + 1)
-        for form in wanted[word]:
-            yield Match(at + form.start, at + form.end, form.term)
-        at += len(word)
-
-
-def _is_whole_word(text: str, start: int, end: int) -> bool:
-    return (not start or text[start - 1].isspace()) and (end == len(text) or text[end].isspace())
+    for word in words if wanted else ():
+        if word in wanted:
+            at = text.index(word, at)
+            end = at + len(word)
+            # The first place may be within another word.
+            while (at and not text[at - 1].isspace()) or (end < len(text) and not text[end].isspace()):
+                at = text.index(word, at + 1)
+                end = at + len(word)
+            for start, stop, term, _ in wanted[word]:
+                found.append(Match(at + start, at + stop, term))
+            at = end
+    return found

@@ -8,11 +8,13 @@ data/snapshots/.lock                  locked by the process that builds
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from akin.storage.durable import replace_file, sync, sync_folder
@@ -23,6 +25,9 @@ from retrieval_service.errors import BuildInProgress, SnapshotInUse, SnapshotInv
 
 _BUILDING = ".building-"
 _CURRENT = "CURRENT"
+_ABANDONED_SECONDS = 3600
+_TIME = "%Y%m%dT%H%M%S"
+_ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}")
 
 
 class SnapshotDirectory:
@@ -108,10 +113,13 @@ class SnapshotDirectory:
             # Renamed first, so that a partly removed snapshot never has the name of a published one.
             doomed = self.root / f"{_BUILDING}{snapshot_id}"
             path.rename(doomed)
+            sync(self.root)
             shutil.rmtree(doomed)
 
     def prune(self, keep: int, *, in_use: Callable[[str], None] = lambda _: None) -> list[str]:
         """Remove all but the newest snapshots, the live one and those in use, and return the removed ids.
+
+        What killed commands have left is removed too.
 
         Partial snapshots do not count, and are removed unless live: a build leaves them behind with each step.
 
@@ -123,6 +131,7 @@ class SnapshotDirectory:
             BuildInProgress: Another process is building, perhaps from a snapshot that would be removed.
         """
         with self._build_lock():
+            self._remove_unpublished()
             partial = self._partial()
             whole = [name for name in self.ids() if name not in partial]
             return self._remove_unused([*partial, *whole[keep:]], in_use)
@@ -153,8 +162,11 @@ class SnapshotDirectory:
         return removed
 
     @contextmanager
-    def new_build(self) -> Iterator[Path]:
+    def new_build(self, snapshot_id: str | None = None) -> Iterator[Path]:
         """Make a directory named `.building-<id>` to build a snapshot in; remove it afterwards unless it was published.
+
+        Args:
+            snapshot_id: Id of a snapshot that is copied here; None for a new one.
 
         Raises:
             BuildInProgress: Another process is building.
@@ -162,19 +174,33 @@ class SnapshotDirectory:
         with self._build_lock():
             self._remove_unpublished()
             try:
-                yield self.another_build()
+                yield self.another_build(snapshot_id)
             finally:
                 self._remove_unpublished()
 
-    def another_build(self) -> Path:
+    def another_build(self, snapshot_id: str | None = None) -> Path:
         """Return a further directory to build a snapshot in, inside the block of `new_build`."""
-        directory = self.root / f"{_BUILDING}{_new_id()}"
+        directory = self.root / f"{_BUILDING}{snapshot_id or self._new_id()}"
         directory.mkdir()
         return directory
 
+    def _new_id(self) -> str:
+        """Return an id that is newer than all others, even after the clock was set back."""
+        moment = datetime.now(UTC).replace(microsecond=0)
+        others = [path.name.removeprefix(_BUILDING) for path in self.root.iterdir()]
+        known = [datetime.strptime(each[1], f"{_TIME}%z") for name in others if (each := _ID.fullmatch(name))]
+        moment = max([moment, *(each + timedelta(seconds=1) for each in known)])
+        return f"{moment:{_TIME}}Z-{secrets.token_hex(3)}"
+
     def _remove_unpublished(self) -> None:
+        """Remove what killed commands have left."""
         for stale in self.root.glob(f"{_BUILDING}*"):
             shutil.rmtree(stale, ignore_errors=True)
+        for stale in self.root.glob(f".{_CURRENT}.*"):
+            # A newer one may be of a command that is changing the live snapshot now.
+            with suppress(FileNotFoundError):
+                if time.time() - stale.stat().st_mtime > _ABANDONED_SECONDS:
+                    stale.unlink()
 
     def _build_lock(self) -> AbstractContextManager[None]:
         busy = f"{self.root}: another build is running; wait for its end or choose another AKIN_DATA."
@@ -192,7 +218,3 @@ class SnapshotDirectory:
 def snapshot_id(building: Path) -> str:
     """Return the id of the snapshot that is built in a directory."""
     return building.name.removeprefix(_BUILDING)
-
-
-def _new_id() -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

@@ -12,7 +12,7 @@ from retrieval_service.corpus.background_check import BackgroundCheck
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import read_manifest
 from retrieval_service.corpus.open_corpus import CorpusObserver, OpenCorpus, input_type
-from retrieval_service.corpus.refusals import RefusedSnapshot, file_states
+from retrieval_service.corpus.refusals import RefusedSnapshots, file_states
 from retrieval_service.corpus.snapshot import Snapshot, open_snapshot
 from retrieval_service.errors import (
     EncoderBusy,
@@ -64,7 +64,7 @@ class LiveCorpus:
         self._watch_seconds = watch_seconds
         self._corpus: OpenCorpus | None = None
         self._refused: tuple[str, RetrievalError] | None = None
-        self._refusals = RefusedSnapshot(watch_seconds)
+        self._refusals = RefusedSnapshots(watch_seconds)
         self._check: BackgroundCheck | None = None
         self._damaged: dict[str, SnapshotInvalid] = {}
         self._last_whole: str | None = None
@@ -157,8 +157,11 @@ class LiveCorpus:
         wanted = self._last_whole or named if named in self._damaged else named
         corpus = self._corpus
         if wanted is not None and (corpus is None or corpus.manifest.id != wanted):
-            if not await self._change_to(wanted) and corpus is not None:
-                await self._check_encoder(corpus)
+            if not await self._change_to(wanted):
+                if corpus is not None:
+                    await self._check_encoder(corpus)
+                elif isinstance(self.refusal, SnapshotError):
+                    await self._serve_another(wanted)
         elif corpus is not None:
             self._refused = (named, self._damaged[named]) if named is not None and wanted != named else None
             await self._check_encoder(corpus)
@@ -231,7 +234,7 @@ class LiveCorpus:
                 raise
         self._corpus = corpus
         self._refused = None
-        self._refusals.clear()
+        self._refusals.clear(named)
         self._observer.record_snapshot(snapshot.manifest)
         _log.info("Serving snapshot %s: %d papers.", named, snapshot.manifest.papers)
         if self._check is not None:
@@ -243,6 +246,15 @@ class LiveCorpus:
                 self._last_whole = before.manifest.id
             before.retire()
         return True
+
+    async def _serve_another(self, refused: str) -> None:
+        """Serve the newest other snapshot that is whole, at a start with a live one that cannot be opened."""
+        refusal = self._refused
+        for manifest in await asyncio.to_thread(self._snapshots.manifests):
+            if manifest.id != refused and not manifest.partial and await self._change_to(manifest.id):
+                _log.warning("Snapshot %s is served in place of %s.", manifest.id, refused)
+                break
+        self._refused = refusal
 
     async def _find_encoder(
         self, digest: str, named: str, in_use: Encoder | None = None

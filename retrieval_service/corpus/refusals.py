@@ -1,4 +1,4 @@
-"""Record the refused snapshot, so that it is opened again only after its files change or a pause ends."""
+"""Record refused snapshots, so that each is opened again only after its files change or a pause ends."""
 
 from __future__ import annotations
 
@@ -25,27 +25,26 @@ def file_states(directory: Path) -> Files:
     return tuple(found)
 
 
-class RefusedSnapshot:
-    """The last snapshot that could not be opened, the state of its files, and the time of the next try."""
+class RefusedSnapshots:
+    """The snapshots that could not be opened: the state of their files, and the time of the next try of each."""
 
     def __init__(self, first_pause: float, clock: Callable[[], float] = monotonic) -> None:
         """Take the seconds of the first pause; each further pause is twice as long."""
-        self._first = self._pause = first_pause
+        self._first = first_pause
         self._clock = clock
-        self._refused: tuple[str, Files] | None = None
-        self._retry_at = 0.0
+        self._refused: dict[str, tuple[Files, float, float]] = {}
 
     def is_refused(self, name: str, files: Files) -> bool:
         """Return True if a snapshot with exactly these files was refused and its pause is not over."""
-        return self._refused == (name, files) and self._clock() < self._retry_at
+        known, _, retry_at = self._refused.get(name, ((), 0.0, 0.0))
+        return name in self._refused and known == files and self._clock() < retry_at
 
     def record(self, name: str, files: Files) -> None:
         """Record that a snapshot with these files was refused now."""
-        again = self._refused == (name, files)
-        self._pause = min(2 * self._pause, LONGEST_PAUSE) if again else self._first
-        self._refused = (name, files)
-        self._retry_at = self._clock() + self._pause
+        known, pause, _ = self._refused.get(name, (None, 0.0, 0.0))
+        pause = min(2 * pause, LONGEST_PAUSE) if known == files else self._first
+        self._refused[name] = files, pause, self._clock() + pause
 
-    def clear(self) -> None:
-        """Clear the record of the refused snapshot."""
-        self._refused = None
+    def clear(self, name: str) -> None:
+        """Forget the refusals of a snapshot."""
+        self._refused.pop(name, None)

@@ -12,6 +12,7 @@ from msgspec import UNSET
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.faiss_gpu import GpuOptions, NoGpu, clone_to_gpu
 from retrieval_service.adapters.faiss_index import FaissIndex
+from retrieval_service.adapters.milvus_index import MilvusOptions, open_milvus
 from retrieval_service.adapters.partial_index import PartialIndex
 from retrieval_service.adapters.reference_arrays import ReferenceArrays
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
@@ -66,24 +67,32 @@ class Snapshot:
             self.lock.close()
 
 
-def open_snapshot(directory: Path, *, gpu: GpuOptions | None = None, **lexical_limits: int) -> Snapshot:
+def open_snapshot(
+    directory: Path, *, gpu: GpuOptions | None = None, milvus: MilvusOptions | None = None, **lexical_limits: int
+) -> Snapshot:
     """Open a published snapshot, after checking that its parts are whole and belong together.
 
-    Sizes and both ends of every file are checked, and everything is parsed; `verify_snapshot` checks whole digests. A
-    snapshot cannot be removed while it is open.
+    Sizes and both ends of every file are checked, and the whole vector index, as FAISS trusts its numbers; then
+    everything is parsed. `verify_snapshot` checks whole digests. A snapshot cannot be removed while it is open.
 
     Args:
         directory: The snapshot.
         gpu: Copies the vector index to GPUs; if it fails, the index stays in main memory; `status` has the reason.
+        milvus: Searches the vectors in Milvus, which must have them; in main memory while it fails later.
         lexical_limits: The limits of a lexical search, `terms` and `postings`; see `TantivyIndex`.
 
     Raises:
         SnapshotNotFound: The snapshot was removed.
         SnapshotInvalid: A file is missing, damaged, of another snapshot or of a newer version; the message names it.
+        VectorStoreUnusable: Milvus cannot be reached, or does not have the snapshot's vectors.
     """
     lock = SnapshotLock(directory)
     try:
-        return replace(_open(directory, directory.name, gpu, **lexical_limits), lock=lock)
+        manifest = read_manifest(directory)
+        if VECTORS in manifest.files:
+            _check_ends(directory / VECTORS, manifest.files[VECTORS])
+            check_digest(directory, VECTORS, manifest)
+        return replace(_open(directory, directory.name, gpu, milvus, **lexical_limits), lock=lock)
     except BaseException:
         lock.close()
         raise
@@ -102,7 +111,13 @@ def check_opens(building: Path, name: str) -> None:
     _open(building, name).close()
 
 
-def _open(directory: Path, name: str, gpu: GpuOptions | None = None, **lexical_limits: int) -> Snapshot:
+def _open(
+    directory: Path,
+    name: str,
+    gpu: GpuOptions | None = None,
+    milvus: MilvusOptions | None = None,
+    **lexical_limits: int,
+) -> Snapshot:
     manifest = read_manifest(directory)
     if manifest.id != name:
         raise SnapshotInvalid(directory / MANIFEST, f"is of snapshot {manifest.id}")
@@ -132,7 +147,9 @@ def _open(directory: Path, name: str, gpu: GpuOptions | None = None, **lexical_l
             if len(part) != right:
                 raise SnapshotInvalid(directory / file, f"holds {len(part)} papers, not {right}")
         # A GPU has nothing to do for an index without vectors.
-        searched = vectors if gpu is None or not with_vectors else _on_gpu(vectors, gpu, manifest.id)
+        searched: VectorIndex = vectors if gpu is None or not with_vectors else _on_gpu(vectors, gpu, manifest.id)
+        if milvus is not None and with_vectors:
+            searched = open_milvus(vectors, milvus, manifest.id, manifest.encoder.digest)
         references = ReferenceArrays(directory, papers) if manifest.references is not UNSET else None
         if rows is None:
             return Snapshot(manifest, searched, lexical, catalogue, references=references)

@@ -10,6 +10,7 @@
 | texts to embed, and documents to rerank | 1 for each 8 beyond the first |
 | several searches | what each costs |
 | references to resolve | 1 for each 10 beyond the first |
+| what a list lacks | 10, and 1 for each 20 of its papers |
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ PAPERS = 100
 _RESULTS = 50
 _RERANKED = 10
 _REFERENCES = 10
+_SEARCH_OF_LIST, _LISTED = 10, 20
 
 
 def search_cost(wanted: SearchRequest, part: int = _RESULTS) -> int:
@@ -36,6 +38,11 @@ def search_cost(wanted: SearchRequest, part: int = _RESULTS) -> int:
 def references_cost(count: int) -> int:
     """Return what so many references to resolve cost beyond one request."""
     return several(count, _REFERENCES)
+
+
+def missing_cost(count: int) -> int:
+    """Return what it costs beyond one request to find what a list of so many papers lacks: one job of 0.1 to 0.9 s."""
+    return _SEARCH_OF_LIST + count // _LISTED
 
 
 def several(count: int, part: int) -> int:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.routes.answers import json_response
-from retrieval_service.routes.costs import PAPERS, several
+from retrieval_service.routes.costs import PAPERS, missing_cost, several
 from retrieval_service.routes.openapi import ApiRoute
 from retrieval_service.routes.parameter_parsing import Parameters
 from retrieval_service.routes.rate_limit import charge
@@ -55,7 +55,7 @@ async def missing(request: Request) -> Response:
     """Find the papers that a list lacks: near to its topics, which take turns, and not in it."""
     deadline = deadline_of(request)
     wanted = await _MISSING.parse_body(request)
-    charge(request.scope, several(len(wanted.ids), PAPERS))
+    charge(request.scope, missing_cost(len(wanted.ids)))
     state = service_state(request)
 
     async def answer(corpus: OpenCorpus) -> Response:

@@ -14,7 +14,7 @@ from pydantic import AliasChoices, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from starlette.requests import Request
 
-from akin.edge import BodyTooLong, ClientLeft, SlowBody, limited_body
+from akin.edge import BodyTooLong, ClientLeft, SlowBody, TooManyBodies, limited_body
 from retrieval_service.errors import (
     BodyTooLarge,
     BodyTooSlow,
@@ -208,6 +208,7 @@ async def json_body(request: Request, most: int = _LONGEST_BODY) -> bytes:
         BodyTooLarge: It is longer than `most` bytes; the rest of it is not read.
         BodyTooSlow: It does not arrive in time.
         ClientGone: The client closed the connection.
+        Overloaded: The bodies that arrive at the same time are too long together.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
@@ -221,6 +222,10 @@ async def json_body(request: Request, most: int = _LONGEST_BODY) -> bytes:
         raise BodyTooLarge(f"The body is longer than {most} bytes.", {"limit": most}) from None
     except ClientLeft:
         raise ClientGone from None
+    except TooManyBodies:
+        busy = Overloaded("The service receives too many long requests; repeat the request in a moment.")
+        state.metrics.record_refusal(busy)
+        raise busy from None
     except SlowBody:
         seconds = state.body_seconds
         error = BodyTooSlow(f"The body did not arrive within {seconds:g} s.", {"seconds": seconds})

@@ -7,6 +7,7 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from akin.edge import tracing
 from retrieval_service.metrics import Metrics
 
 _log = logging.getLogger("retrieval_service.requests")
@@ -51,6 +52,7 @@ class RequestMetrics:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self._metrics.requests.labels(route, method, str(status)).inc()
-            self._metrics.latency.labels(route).observe(seconds)
+            self._metrics.latency.labels(route).observe(seconds, tracing.exemplar())
             if self._log:
-                _log.info("%s %s %d %.1f ms", method, route, status, seconds * 1000)
+                fields = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
+                _log.info("%s %s %d %.1f ms", *fields.values(), extra={"fields": fields})

@@ -82,8 +82,8 @@ class ResolveRequest:
     text: Annotated[
         str | None,
         Field(
-            description="BibTeX, RIS, CSL-JSON, Zotero's CSV, or lines of ids, DOIs and titles; at most "
-            f"{LONGEST_TEXT} characters and {MOST_REFERENCES} references.",
+            description="BibTeX, RIS, CSL-JSON, Zotero's CSV, an export (CSV, JSON lines), or lines of ids, DOIs and "
+            f"titles; at most {LONGEST_TEXT} characters and {MOST_REFERENCES} references.",
             max_length=LONGEST_TEXT,
         ),
     ] = None
@@ -102,7 +102,8 @@ class ResolveRequest:
 class ResolveAnswer(msgspec.Struct):
     """References in their order, and the number of those that are `found`.
 
-    `format` is that of the text: `bibtex`, `ris`, `csl-json`, `zotero-csv` or `lines`; null for references by parts.
+    `format` is that of the text: `bibtex`, `ris`, `csl-json`, `zotero-csv`, `csv`, `jsonl` or `lines`; null for
+    references by parts.
     """
 
     references: list[ResolvedReference]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from akin.edge import tracing
 from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.ports import Corpus, Vectors
 from retrieval_service.routes.answers import json_response
@@ -24,7 +25,8 @@ SEARCH, _SIMILAR = Parameters(SearchRequest), Parameters(SimilarRequest)
 async def search(request: Request) -> Response:
     """Find the papers nearest to a question, an abstract, or papers."""
     deadline = deadline_of(request)
-    wanted = await SEARCH.parse_body(request) if request.method == "POST" else SEARCH.parse_query_string(request)
+    with tracing.span("parse"):
+        wanted = await SEARCH.parse_body(request) if request.method == "POST" else SEARCH.parse_query_string(request)
     return await _find(request, wanted, deadline)
 
 
@@ -59,6 +61,8 @@ async def counted_search(state: ServiceState, corpus: Corpus, wanted: SearchRequ
     state.metrics.record_query(found.query.tokens, found.results[0].score if found.results else None)
     if collector:
         collector.offer(corpus, found, vectors[0])
+    if state.recall and not wanted.offset:
+        state.recall.offer(vectors[0])
     return found
 
 

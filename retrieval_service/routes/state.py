@@ -19,6 +19,7 @@ from retrieval_service.corpus.open_corpus import OpenCorpus
 from retrieval_service.errors import InvalidParameter
 from retrieval_service.feedback.keeping import Feedback
 from retrieval_service.metrics import Metrics
+from retrieval_service.recall.sampler import RecallSampler
 from retrieval_service.routes.entity_tags import AnswerTag
 from retrieval_service.search.engine import SearchEngine
 from retrieval_service.search.reranking import Reranking
@@ -48,6 +49,7 @@ class ServiceState:
         reranking: Puts results in order, where there is a reranker.
         feedback: Keeps what readers say of results, where that is turned on.
         collector: Keeps a sample of the searches, where that is turned on.
+        recall: Compares the index with exact search, where that is turned on.
     """
 
     live: LiveCorpus
@@ -64,6 +66,7 @@ class ServiceState:
     reranking: Reranking
     feedback: Feedback | None = None
     collector: Collector | None = None
+    recall: RecallSampler | None = None
 
 
 def service_state(request: Request) -> ServiceState:

@@ -18,6 +18,7 @@ from akin.papers.publication import Publication
 from akin.papers.text import display_text
 from retrieval_service.filter import day_of
 from retrieval_service.ports import References
+from retrieval_service.search.sentences import CodedText
 
 
 class RawText(msgspec.Struct, kw_only=True):
@@ -137,13 +138,15 @@ class Highlights(msgspec.Struct, kw_only=True):
     """Places in the `title` and the `abstract` of a result, as start and end in characters (Unicode's code points).
 
     `title` and `abstract` are the words of the query there; no place is within a formula. `sentence` is the sentence of
-    the abstract that fits the query best, and null where none does. `why` says in words why the result was found.
+    the abstract that fits the query best, and null where none does. `why` says in words why the result was found, and
+    `coded_why` has the parts of that by their codes.
     """
 
     title: list[tuple[int, int]]
     abstract: list[tuple[int, int]]
     sentence: tuple[int, int] | None
     why: str
+    coded_why: Sequence[CodedText] = ()
 
 
 class SearchResult(PaperAnswer, kw_only=True):
@@ -305,7 +308,8 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     `mode` is lexical if the query had no words outside operators, and `degraded` is the reason if one half of a hybrid
     search or the reranker failed, or if some papers have no vector yet; `coverage` then says how many have one, unless
     the half that uses vectors failed. `searched` is the number of papers that the conditions admit. `notes` say what
-    of the query was not read, or was read in another way, and how to write it. The best `reranked` results of the
+    of the query was not read, or was read in another way, and how to write it; `coded_notes` and `coded_degraded` have
+    the same sentences by their codes, for clients in other languages. The best `reranked` results of the
     search are in the order of their score `reranker` in `sources`. With `next_cursor` as `cursor`, the same request has
     the next page; it is null at the end of the ranking. `chased` are there on request, and `feedback` too if the
     service keeps any.
@@ -323,6 +327,8 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
     encoder: EncoderAnswer
     folded: int
     notes: Sequence[str] = ()
+    coded_notes: Sequence[CodedText] = ()
+    coded_degraded: Sequence[CodedText] = ()
     reranked: int = 0
     next_cursor: str | None = None
     coverage: Coverage | None = None

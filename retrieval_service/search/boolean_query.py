@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from retrieval_service.filter import Clause, Condition, Field, join_all, join_any, negate
 from retrieval_service.search.query_fields import Term
+from retrieval_service.search.sentences import Sentence, sentence
 
 BOOLEANS = {"AND": "AND", "&&": "AND", "OR": "OR", "|": "OR", "||": "OR", "NOT": "NOT", "ANDNOT": "ANDNOT"}
 """The signs that join conditions, and what each means."""
@@ -55,7 +56,7 @@ class _Sign:
 _Item: TypeAlias = "Term | _Group | _Words | _Sign"
 
 
-def join_terms(pieces: Sequence[str | Term], notes: list[str]) -> tuple[list[str], list[Term]]:
+def join_terms(pieces: Sequence[str | Term], notes: list[Sentence]) -> tuple[list[str], list[Term]]:
     """Return the words that rank papers, and the conditions that must hold together.
 
     Args:
@@ -67,7 +68,7 @@ def join_terms(pieces: Sequence[str | Term], notes: list[str]) -> tuple[list[str
     return _Joined(notes).top(group)
 
 
-def _in_groups(pieces: Sequence[str | Term], notes: list[str]) -> _Group:
+def _in_groups(pieces: Sequence[str | Term], notes: list[Sentence]) -> _Group:
     open_groups, unpaired = [_Group()], False
     for piece in pieces:
         if piece == "(" and len(open_groups) <= _DEEPEST:
@@ -83,7 +84,7 @@ def _in_groups(pieces: Sequence[str | Term], notes: list[str]) -> _Group:
         else:
             open_groups[-1].items.append(_Sign(piece) if piece in BOOLEANS else _Words(piece))
     if unpaired or len(open_groups) > 1:
-        notes.append("A bracket has no partner and was passed over; write as many ) as (.")
+        notes.append(sentence("bracket_alone"))
     return open_groups[0]
 
 
@@ -151,7 +152,7 @@ class _Node:
 class _Joined:
     """Joins the items of a query."""
 
-    def __init__(self, notes: list[str]) -> None:
+    def __init__(self, notes: list[Sentence]) -> None:
         """Take the list that gets notes."""
         self._notes = notes
         self._words: list[str] = []
@@ -167,10 +168,7 @@ class _Joined:
                 terms.append(Term(node.condition, node.text))
         if self._words:
             shown = ", ".join(dict.fromkeys(self._words))[:200]
-            self._notes.append(
-                f"Beside OR or NOT, words are conditions: {shown} must be in title or abstract, word by word. Write "
-                '"words together" for a phrase.'
-            )
+            self._notes.append(sentence("words_are_conditions", words=shown))
         return words, terms
 
     def _sequence(self, items: Sequence[_Item]) -> list[_Node]:
@@ -195,9 +193,7 @@ class _Joined:
                 elif item.meaning in ("NOT", "ANDNOT"):
                     sign, negated = "ANDNOT" if any(alternatives) else "", True
                 elif sign or negated or not any(alternatives):
-                    self._notes.append(
-                        f"{item.text} joins nothing here and was passed over: write a condition on both sides."
-                    )
+                    self._notes.append(sentence("joins_nothing", text=item.text))
                 else:
                     sign = item.meaning
                 place += 1
@@ -216,9 +212,7 @@ class _Joined:
                 alternatives[-1].append(node)
             sign, negated = "", False
         if sign or negated:
-            self._notes.append(
-                "The last AND, OR or NOT joins nothing and was passed over: write a condition behind it."
-            )
+            self._notes.append(sentence("last_joins_nothing"))
         nodes = self._one([nodes for nodes in alternatives if nodes]) if any(alternatives) else []
         return place, _all(nodes) if nodes else None
 

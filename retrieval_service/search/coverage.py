@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from retrieval_service.search.answer import Coverage
+from retrieval_service.search.sentences import Sentence, sentence
 
 
-def hybrid_reason(coverage: Coverage) -> str:
+def hybrid_reason(coverage: Coverage) -> Sentence:
     """Return why a hybrid answer is degraded."""
-    return f"{_share(coverage)}; the others are found by their words alone."
+    return sentence("rest_by_words", with_vectors=coverage.with_vectors, papers=coverage.papers)
 
 
-def dense_note(coverage: Coverage) -> str:
+def dense_note(coverage: Coverage) -> Sentence:
     """Return the note of a dense search, which finds no paper without a vector."""
-    return f"{_share(coverage)}, and only these were searched; mode hybrid searches all."
-
-
-def _share(coverage: Coverage) -> str:
-    return f"{coverage.with_vectors:,} of {coverage.papers:,} papers have a vector so far"
+    return sentence("covered_only", with_vectors=coverage.with_vectors, papers=coverage.papers)

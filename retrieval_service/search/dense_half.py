@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
+from akin.edge import tracing
 from retrieval_service.errors import DeadlineExceeded, Unavailable
 from retrieval_service.ports import Corpus, Hits, RowSet, Vectors
 from retrieval_service.redaction import redact_message
@@ -16,6 +17,7 @@ from retrieval_service.search.paper_vectors import embed_uncovered, vectors_with
 from retrieval_service.search.planner import SearchPlan
 from retrieval_service.search.ranking import NOTHING, Ranking
 from retrieval_service.search.request import Mode, SearchRequest
+from retrieval_service.search.sentences import Sentence, sentence
 
 
 @dataclass
@@ -40,9 +42,9 @@ class DenseHalf:
     tokens: int | None = None
     truncated: bool = False
     coverage: Coverage | None = None
-    degraded: str | None = None
+    degraded: Sentence | None = None
 
-    def note_coverage(self, mode: Mode) -> tuple[str, ...]:
+    def note_coverage(self, mode: Mode) -> tuple[Sentence, ...]:
         """Record that papers have no vector, if some have none; return the note of a dense search."""
         covered = self.corpus.covered
         if covered is None or mode is Mode.LEXICAL:
@@ -64,7 +66,8 @@ class DenseHalf:
         started = perf_counter()
         try:
             if plan.words is not None:
-                embedded, encoder = await self.corpus.embed(plan.words, self.request.role)
+                with tracing.client_span("embed"):
+                    embedded, encoder = await self.corpus.embed(plan.words, self.request.role)
                 vector, self.tokens = embedded.vectors[0], int(embedded.tokens[0])
                 self.truncated = encoder.max_length is not None and self.tokens > encoder.max_length
             else:
@@ -72,12 +75,13 @@ class DenseHalf:
         except Unavailable as error:
             if plan.mode is Mode.DENSE or isinstance(error, DeadlineExceeded):
                 raise
-            self.degraded = f"{redact_message(error)} These results come from lexical search alone."
+            self.degraded = sentence("lexical_alone", error=error.code, reason=redact_message(error))
             self.coverage = None
             return None
         if vector is not None or made:
             self.timings.embed_ms = ms_since(started)
 
+        @tracing.traced("search vectors")
         def search(depth: int) -> Hits:
             started = perf_counter()
             self.vector = self._feedback_vector(plan, made) if vector is None else vector

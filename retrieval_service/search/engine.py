@@ -12,6 +12,7 @@ from time import perf_counter
 import numpy as np
 from msgspec import UNSET, UnsetType
 
+from akin.edge.tracing import client_span, traced
 from akin.papers import Paper
 from retrieval_service.deadline import check_deadline
 from retrieval_service.errors import Unavailable
@@ -44,6 +45,7 @@ from retrieval_service.search.query_answer import query_answer
 from retrieval_service.search.ranking import Ranking
 from retrieval_service.search.request import Mode, SearchRequest
 from retrieval_service.search.reranking import NO_RERANKING, Reranking
+from retrieval_service.search.sentences import Sentence, sentence
 from retrieval_service.search.suggestions import suggestions
 from retrieval_service.search.text_match import TEXT_WEIGHT, rank_by_texts
 from retrieval_service.settings import Settings
@@ -143,7 +145,7 @@ class _Search:
     marked: list[Marked] | None = None
     rerank: int = 0
     reranked: int = 0
-    not_reranked: str | None = None
+    not_reranked: Sentence | None = None
     more: bool = False
 
     def __post_init__(self) -> None:
@@ -172,19 +174,22 @@ class _Search:
         self.timings.total_ms = ms_since(started)
         encoder = self.corpus.manifest.encoder
         end = self.request.offset + len(results)
+        lacking = list(filter(None, [self.dense_half.degraded, self.not_reranked]))
         return SearchAnswer(
             results=results,
             mode=plan.mode,
             query=query_answer(self.request.text, plan, self.dense_half.tokens, self.dense_half.truncated),
             k=self.request.k,
             offset=self.request.offset,
-            degraded=" ".join(filter(None, [self.dense_half.degraded, self.not_reranked])) or None,
+            degraded=" ".join(lacking) or None,
             timings=self.timings.rounded(),
             searched=searched,
             snapshot=self.corpus.manifest.id,
             encoder=EncoderAnswer(encoder.version, encoder.digest),
             folded=sum(len(result.duplicates) for result in results),
-            notes=notes,
+            notes=tuple(map(str, notes)),
+            coded_notes=tuple(note.coded() for note in notes),
+            coded_degraded=tuple(one.coded() for one in lacking),
             reranked=self.reranked,
             next_cursor=write_cursor(self.request, self.ranked_by, end) if self.more else None,
             coverage=self.dense_half.coverage,
@@ -194,6 +199,7 @@ class _Search:
             chased=self.chased,
         )
 
+    @traced("plan")
     def _plan(self) -> tuple[SearchPlan, RowSet | None]:
         """Return the plan, and the admitted rows; None if every row is admitted."""
         corpus = self.corpus
@@ -245,6 +251,7 @@ class _Search:
         if beside is None or beside.done:
             self._rank(depth)
 
+    @traced("search words")
     def _lexical_hits(self, plan: SearchPlan, depth: int) -> Hits:
         started = perf_counter()
         if plan.words is not None:
@@ -262,6 +269,14 @@ class _Search:
         if self.dense is not None and self.lexical is not None and depth < min(self.pool, DEPTHS[-1]):
             return
         started = perf_counter()
+        self.ranking = fused = self._fused()
+        self.timings.fuse_ms += ms_since(started)
+        ended = all(one.ended for one in (self.dense, self.lexical) if one) or self.request.sort in ordering.BY_FACT
+        self.results = self._results_of(fused, ended=ended)
+
+    @traced("fuse")
+    def _fused(self) -> FusedRanking:
+        """Return the ranking of both halves, or of the only one; a deeper one appends to that before."""
         if self.dense is not None and self.lexical is not None:
             covered = self.corpus.covered
             fused = self.join(self.dense.hits, self.lexical.hits, covered=None if covered is None else covered.mask)
@@ -269,19 +284,15 @@ class _Search:
                 fused = rank_by_texts(fused, self.words, self.corpus.catalogue.texts, self.text_weight)
         else:
             fused = single_ranking(self.dense.hits if self.dense else None, self.lexical.hits if self.lexical else None)
-        halves = [one for one in (self.dense, self.lexical) if one is not None]
         if self.ranking is None:
-            self.best_matches, self.complete = fused.rows, all(one.complete for one in halves)
+            self.best_matches = fused.rows
+            self.complete = all(one.complete for one in (self.dense, self.lexical) if one)
             if ordering.has_order(self.request):
-                corpus = self.corpus
-                parts = corpus.catalogue, corpus.vectors
+                parts, cited = (self.corpus.catalogue, self.corpus.vectors), self.corpus.references
                 fused, self.sort = ordering.in_order(
-                    fused, self.request, *parts, complete=self.complete, references=corpus.references
+                    fused, self.request, *parts, complete=self.complete, references=cited
                 )
-        self.ranking = fused = fused if self.ranking is None else append_deeper(self.ranking, fused)
-        self.timings.fuse_ms += ms_since(started)
-        ended = all(one.ended for one in halves) or self.request.sort in ordering.BY_FACT
-        self.results = self._results_of(fused, ended=ended)
+        return fused if self.ranking is None else append_deeper(self.ranking, fused)
 
     def _results_of(self, ranking: FusedRanking, *, ended: bool) -> list[SearchResult] | None:
         """Return the page of a ranking; None if it depends on a deeper one."""
@@ -309,9 +320,10 @@ class _Search:
         started = perf_counter()
         count = min(self.rerank, len(results))
         try:
-            scores = await self.reranking.scores(words, self.papers[:count])
+            with client_span("rerank", papers=count):
+                scores = await self.reranking.scores(words, self.papers[:count])
         except Unavailable as error:
-            self.not_reranked = f"{redact_message(error)} These results are not reranked."
+            self.not_reranked = sentence("not_reranked", error=error.code, reason=redact_message(error))
         else:
             for result, score in zip(results, scores.tolist(), strict=False):
                 result.sources["reranker"] = round(score, 6)
@@ -330,6 +342,7 @@ class _Search:
         await explain(results, marked, found, plan, self.corpus, vector)
         self.timings.fetch_ms += ms_since(started)
 
+    @traced("details")
     def _add_details(self, plan: SearchPlan, within: RowSet | None, results: list[SearchResult]) -> None:
         """Make what the request wants beside the results: facets, suggestions, and the places of the query's words."""
         started = perf_counter()
@@ -346,10 +359,10 @@ class _Search:
             self.suggestions = suggestions(self.request, plan, self.corpus)
         self.marked = []
         if self.request.highlight and results:
-            words = QueryWords.of(plan, self.corpus.lexical)
-            self.marked = [mark(result, words) for result in results]
+            self.marked = mark(results, QueryWords.of(plan, self.corpus.lexical))
         self.timings.fetch_ms += ms_since(started)
 
+    @traced("fetch")
     def _page(self, rows: Rows, ended: bool) -> duplicates.ResultPage | None:
         first, end = self.request.offset, self.request.offset + self.request.k
         if self.rerank:  # of a page that has reranked results, all results before it are needed too

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from retrieval_service.deadline import seconds_left
 from retrieval_service.errors import Unavailable
@@ -59,14 +61,14 @@ async def explain(
         enough = _ENOUGH_OF_DENSE if found.lexical is None else 0.0
         for at, nearest in (await _nearest(results, marked, enough, vector, corpus)).items():
             sentences[at] = nearest
-    dense = _half(found.dense)
-    by_words = _half(found.lexical if plan.words is None or plan.words.strip() else None)
-    for result, row, one, sentence in zip(results, found.rows, marked, sentences, strict=True):
+    dense = _half(found.dense, found.rows)
+    by_words = _half(found.lexical if plan.words is None or plan.words.strip() else None, found.rows)
+    for result, one, sentence, near, worded in zip(results, marked, sentences, dense, by_words, strict=True):
         why = reason(
             (result.title, one.title),
             (result.abstract, one.abstract),
-            dense(row),
-            by_words(row),
+            near,
+            worded,
             like=bool(plan.like),
             reranked="reranker" in result.sources,
         )
@@ -97,11 +99,10 @@ async def _nearest(
     return {at: marked[at].sentences[number] for at, number in zip(texts, nearest, strict=True)}
 
 
-def _half(ranking: Ranking | None) -> Callable[[int], Half | None]:
-    """Return a function that finds a row in a ranking."""
-    places = {} if ranking is None else {row: place for place, row in enumerate(ranking.hits.rows.tolist())}
-
-    def find(row: int) -> Half | None:
-        return None if ranking is None or row not in places else Half(ranking.hits, places[row])
-
-    return find
+def _half(ranking: Ranking | None, rows: Sequence[int]) -> list[Half | None]:
+    """Return the place of each row in a ranking."""
+    if ranking is None or not len(ranking.hits.rows):
+        return [None] * len(rows)
+    found = ranking.hits.rows == np.asarray(rows, np.int64)[:, None]
+    places = zip(found.any(axis=1).tolist(), found.argmax(axis=1).tolist(), strict=True)
+    return [Half(ranking.hits, place) if is_there else None for is_there, place in places]

@@ -22,6 +22,7 @@ from retrieval_service.ports import Catalogue, LexicalIndex, References, Rows, R
 from retrieval_service.search.named_papers import named_doi
 from retrieval_service.search.operators import ParsedQuery
 from retrieval_service.search.request import SearchRequest, Withdrawn
+from retrieval_service.search.sentences import Sentence, sentence
 
 _TAXONOMY = frozenset(CATEGORIES) | frozenset(ALIASES)
 _MOST_JOINED = 100  # clauses, each of which is searched for by itself
@@ -183,7 +184,7 @@ def category_codes(wanted: Sequence[str], corpus: Collection[str]) -> tuple[str,
     return tuple(codes)
 
 
-def archive_notes(request: SearchRequest, query: ParsedQuery) -> Iterator[str]:
+def archive_notes(request: SearchRequest, query: ParsedQuery) -> Iterator[Sentence]:
     """Yield a note for each archive that is required and that was merged into a category of today."""
     required = [*request.categories, *request.categories_all]
     for operator in query.operators:
@@ -192,7 +193,7 @@ def archive_notes(request: SearchRequest, query: ParsedQuery) -> Iterator[str]:
                 required += map(str, clause.values)
     for name in required:
         if successor := SUCCESSORS.get(name.lower()):
-            yield f"{name} ended and became {successor}: write cat:{successor} to find the later papers too."
+            yield sentence("archive_ended", name=name, successor=successor)
 
 
 def _resolved(clause: Clause, catalogue: Catalogue, references: References | None) -> Clause:

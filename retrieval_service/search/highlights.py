@@ -7,10 +7,10 @@ them, the sentence whose vector is nearest to the query's is taken.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import translate
-from itertools import chain, pairwise
+from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -23,6 +23,8 @@ from retrieval_service.ports import LexicalIndex, Match, Vectors
 from retrieval_service.search.answer import Highlights, SearchResult
 from retrieval_service.search.feedback import feedback_text
 from retrieval_service.search.planner import SearchPlan
+from retrieval_service.search.reasons import in_words
+from retrieval_service.search.sentences import Sentence
 
 MOST_SENTENCES = 64
 """Sentences of one page that are embedded: a batch of the encoder."""
@@ -35,6 +37,7 @@ _PART = re.compile(r"[^\W_]+")
 _SIGNS = re.compile(r"([*?])")
 _TEXT_FIELDS = frozenset({Field.TITLE, Field.ABSTRACT, Field.ANYWHERE})
 _PATTERN_WEIGHT = 1.0
+_STEPS = 1 << 20
 
 Span = tuple[int, int]
 
@@ -51,7 +54,9 @@ class QueryWords:
         """Take the terms with their weights, the index whose analysis finds them, and words with `*` and `?`."""
         self._lexical = lexical
         patterns = ["".join(map(self._plain, _SIGNS.split(pattern))) for pattern in patterns]
-        self.weights = {**weights, **dict.fromkeys(patterns, _PATTERN_WEIGHT)}
+        # In whole steps, sums are exact: sentences with the same words are equal, in whatever order they have them.
+        self.weights = {term: round(weight * _STEPS) / _STEPS for term, weight in weights.items()}
+        self.weights |= dict.fromkeys(patterns, _PATTERN_WEIGHT)
         self.information = sum(self.weights.values())
         self._patterns = {pattern: _expression(pattern) for pattern in patterns}
         self._known: dict[str, str | None] = {}
@@ -69,11 +74,14 @@ class QueryWords:
         patterns = [str(value) for clause in required if clause.pattern for value in clause.values]
         return cls(dict(list(terms.items())[:_MOST_TERMS]), lexical, patterns)
 
-    def find(self, text: str) -> list[Match]:
-        """Return the places of the words in a text, outside of its formulas."""
+    def find(self, texts: Sequence[str]) -> list[list[Match]]:
+        """Return the places of the words in each text, outside of its formulas."""
         if not self.weights:
-            return []
-        found = self._lexical.find_terms(text, self.weights)
+            return [[] for _ in texts]
+        return list(map(self._admitted, texts, self._lexical.find_terms(texts, self.weights)))
+
+    def _admitted(self, text: str, found: list[Match]) -> list[Match]:
+        """Return the places in a text with those of patterns, and without those in formulas."""
         if self._patterns:
             known = {one.start for one in found}
             found += [one for one in self._find_patterns(text) if one.start not in known]
@@ -123,25 +131,40 @@ class Marked(NamedTuple):
     best: Span | None
     share: float
 
-    def highlights(self, sentence: Span | None, why: str) -> Highlights:
+    def highlights(self, sentence: Span | None, why: Sequence[Sentence]) -> Highlights:
         """Return the answer's form of the places."""
         title, abstract = ([(one.start, one.end) for one in _apart(part)] for part in (self.title, self.abstract))
-        return Highlights(title=title, abstract=abstract, sentence=sentence, why=why)
+        coded = [part.coded() for part in why]
+        return Highlights(title=title, abstract=abstract, sentence=sentence, why=in_words(why), coded_why=coded)
 
 
-def mark(result: SearchResult, words: QueryWords) -> Marked:
-    """Return the places of a query's words in a result, and the sentence that has the most of them."""
-    abstract, sentences = words.find(result.abstract), sentence_spans(result.abstract)
-    best, greatest = None, 0.0
-    if abstract:
+def mark(results: Sequence[SearchResult], words: QueryWords) -> list[Marked]:
+    """Return the places of a query's words in results, and the sentence of each that has the most of them."""
+    places = words.find([text for result in results for text in (result.title, result.abstract)])
+    return [
+        _marked(result.abstract, title, abstract, words)
+        for result, title, abstract in zip(results, places[::2], places[1::2], strict=True)
+    ]
+
+
+def _marked(text: str, title: list[Match], abstract: list[Match], words: QueryWords) -> Marked:
+    sentences = sentence_spans(text)
+    best, greatest, at, information = None, 0.0, 0, 0.0
+    counted: set[str] = set()
+    for start, _, term in abstract:
         # Matches and sentences are in the order of the text, and no match is between two sentences.
-        ends = [bisect_left(abstract, end, key=itemgetter(0)) for _, end in sentences]
-        terms = [{one.term for one in abstract[first:last]} for first, last in pairwise([0, *ends])]
-        information = [sum(map(words.weights.__getitem__, some)) for some in terms]
-        greatest = max(information, default=0.0)
-        best = sentences[information.index(greatest)] if greatest > 0 else None
+        if start >= sentences[at][1]:
+            information = 0.0
+            counted.clear()
+            while start >= sentences[at][1]:
+                at += 1
+        if term not in counted:
+            counted.add(term)
+            information += words.weights[term]
+            if information > greatest:
+                best, greatest = sentences[at], information
     share = greatest / words.information if greatest else 0.0
-    return Marked(words.find(result.title), abstract, sentences, best, share)
+    return Marked(title, abstract, sentences, best, share)
 
 
 def nearest_sentences(vector: Vectors, vectors: Vectors, counts: Sequence[int]) -> list[int]:

@@ -29,6 +29,7 @@ from retrieval_service.search.ordering import spread
 from retrieval_service.search.paper_vectors import embed_uncovered, vectors_with
 from retrieval_service.search.planner import paper_rows
 from retrieval_service.search.request import SearchRequest
+from retrieval_service.search.sentences import CodedText
 from retrieval_service.search.topics import topics_of
 from retrieval_service.threads import Job
 
@@ -78,6 +79,7 @@ class MissingAnswer(msgspec.Struct, kw_only=True):
     snapshot: str
     coverage: Coverage | None = None
     notes: Sequence[str] = ()
+    coded_notes: Sequence[CodedText] = ()
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,8 @@ def _find(corpus: Corpus, request: MissingRequest, plan: _Plan, made: dict[int, 
         searched=searched,
         snapshot=corpus.manifest.id,
         coverage=coverage,
-        notes=() if coverage is None else (dense_note(coverage),),
+        notes=() if coverage is None else (str(dense_note(coverage)),),
+        coded_notes=() if coverage is None else (dense_note(coverage).coded(),),
     )
 
 

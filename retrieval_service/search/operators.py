@@ -18,6 +18,7 @@ from retrieval_service.filter import Condition, negate
 from retrieval_service.search.boolean_query import BOOLEANS, join_terms
 from retrieval_service.search.pasted_queries import unpack_query
 from retrieval_service.search.query_fields import NAMES, Term, day_range, day_term, read_term
+from retrieval_service.search.sentences import Sentence, sentence
 
 LONGEST_WITH_OPERATORS = 300
 """Characters. A longer query is a pasted text, unless all of it is operators."""
@@ -78,7 +79,7 @@ class ParsedQuery:
 
     words: str
     operators: tuple[Operator, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Sentence, ...] = ()
 
 
 def parse_query(text: str) -> ParsedQuery:
@@ -87,7 +88,7 @@ def parse_query(text: str) -> ParsedQuery:
     Raises:
         InvalidQuery: A day in the query does not exist, or a range ends before it begins.
     """
-    notes: list[str] = []
+    notes: list[Sentence] = []
     plain = unpack_query(text, notes)
     if _MAY_HAVE_OPERATORS.search(plain) is None:
         return ParsedQuery(plain, (), tuple(notes))
@@ -96,21 +97,18 @@ def parse_query(text: str) -> ParsedQuery:
     return _parse(plain, notes)
 
 
-def _parse_long(text: str, notes: list[str]) -> ParsedQuery:
+def _parse_long(text: str, notes: list[Sentence]) -> ParsedQuery:
     if _FIELD.search(_plain(text)) is None:
         return ParsedQuery(text, (), tuple(notes))
     if len(text) <= LONGEST_OF_OPERATORS:
         found = _parse(text, (own := list(notes)), only_operators=True)
         if found.operators:
             return ParsedQuery(found.words, found.operators, tuple(own))
-    notes.append(
-        f"A text of more than {LONGEST_WITH_OPERATORS} characters is read as words, so its fields are no conditions. "
-        "Leave out words, or use the filters."
-    )
+    notes.append(sentence("long_text", most=LONGEST_WITH_OPERATORS))
     return ParsedQuery(text, (), tuple(notes))
 
 
-def _parse(text: str, notes: list[str], only_operators: bool = False) -> ParsedQuery:
+def _parse(text: str, notes: list[Sentence], only_operators: bool = False) -> ParsedQuery:
     written = _plain(text)
     has_fields = _FIELD.search(written) is not None
     if (has_fields or '"' in written) and _joins(written, has_fields):
@@ -152,7 +150,7 @@ def _joins(written: str, has_fields: bool) -> bool:
     return all(word in BOOLEANS for word in rest.split())
 
 
-def _in_a_row(written: str, notes: list[str]) -> tuple[list[str], list[Term]]:
+def _in_a_row(written: str, notes: list[Sentence]) -> tuple[list[str], list[Term]]:
     """Return the words and the conditions of a query that joins nothing."""
     words: list[str] = []
     terms: list[Term] = []
@@ -175,7 +173,7 @@ def _without_surplus(word: str) -> tuple[str, int]:
     return word[: len(word) - closes], closes
 
 
-def _in_brackets(written: str, notes: list[str]) -> tuple[list[str], list[Term]]:
+def _in_brackets(written: str, notes: list[Sentence]) -> tuple[list[str], list[Term]]:
     """Return the words and the conditions of a query with brackets, `AND`, `OR`, `NOT` or `ANDNOT`."""
     pieces: list[str | Term] = []
     fields: list[str | None] = [None]
@@ -204,7 +202,9 @@ def _in_brackets(written: str, notes: list[str]) -> tuple[list[str], list[Term]]
     return join_terms(pieces, notes)
 
 
-def _add(found: re.Match[str], word: str | None, field: str | None, pieces: list[str | Term], notes: list[str]) -> None:
+def _add(
+    found: re.Match[str], word: str | None, field: str | None, pieces: list[str | Term], notes: list[Sentence]
+) -> None:
     """Add one piece of a query: `AND`, `OR` and so on, a condition, or a word."""
     if word in BOOLEANS and not found["name"]:
         pieces.append(word)
@@ -222,7 +222,7 @@ def _add(found: re.Match[str], word: str | None, field: str | None, pieces: list
 
 def _term(
     found: re.Match[str],
-    notes: list[str],
+    notes: list[Sentence],
     word: str | None = None,
     name: str | None = None,
     *,
@@ -256,59 +256,57 @@ _CAPITAL_NAME = re.compile(r"(?<!\S)-?(TI|AU|ABS|CAT|Author|Title|Abstract|Categ
 _LOWER_BOOLEAN = re.compile(rf"(?<=[\w\")])\s([Oo]r|[Aa]nd|[Nn]ot|[Aa]nd ?not)\s(?=\(?(?:{_NAMES}):\S)")
 _HABITS = (
     (
-        re.compile(r"(?<!\S)([^\W\d_]{3,40}\*)(?!\S)"),
-        "{0} was read as a word: a pattern needs a field, as in all:{1}.",
+        re.compile(r"(?<!\S)(?P<pattern>[^\W\d_]{3,40}\*)(?!\S)"),
+        "pattern_without_field",
     ),
     (
-        re.compile(r"(?<![^\s(])[+&]((?:ti|au|abs|cat|all|id|title|author):)\S"),
-        "{0} was read as a word: write the field without the sign before it, as in {1}word.",
+        re.compile(r"(?<![^\s(])[+&](?P<field>(?:ti|au|abs|cat|all|id|title|author):)\S"),
+        "sign_before_field",
     ),
     (
-        re.compile(r"(?<![^\s(])[!~]((?:ti|au|abs|cat|all|id|title|author):)\S"),
-        "{0} was read as a word: write -{1}word to leave papers out.",
+        re.compile(r"(?<![^\s(])[!~](?P<field>(?:ti|au|abs|cat|all|id|title|author):)\S"),
+        "other_sign_for_not",
     ),
     (
         re.compile(r"(?<!\S)(?:allintitle|intext|allintext):"),
-        "{0} was read as a word: write ti: or abs: before each word.",
+        "all_in_title",
     ),
-    (re.compile(r"(?<!\S)allinauthor:"), "{0} was read as a word: write au: before the name."),
+    (re.compile(r"(?<!\S)allinauthor:"), "all_in_author"),
     (
         re.compile(r"(?<![^\s(])(?:TI|AU|AB|TS|KEY|ti|au|abs|title|author|abstract)=(?=[\w\"(])"),
-        "{0} was read as a word: a field has a colon, as in ti:graph or au:verne.",
+        "equals_sign",
     ),
     (
         re.compile(rf"(?<![^\s(])-?(?:{_NAMES}):(?:[^\W\d_]{{3,40}}|\"[^\"]*\")\^\d[\d.]{{0,5}}(?![^\s)])"),
-        "The number in {0} was not read as a weight: all conditions must hold.",
+        "no_weight",
     ),
     (
         re.compile(rf"(?<![^\s(])-?(?:{_NAMES}):[^\W\d_]{{2,40}}~\d?(?![^\s)])"),
-        "The ~ in {0} was not read: for similar words write a pattern, as in ti:photo* or abs:wom?n.",
+        "no_similar_words",
     ),
 )
-"""Signs that other sites read, each with its note."""
+"""Signs that other sites read, each with the code of its note."""
 
 
-def _remark(written: str, found: bool, has_fields: bool, notes: list[str]) -> None:
+def _remark(written: str, found: bool, has_fields: bool, notes: list[Sentence]) -> None:
     """Add notes on what looks like an operator and was read as words."""
     if re.sub(_UMLAUT, "", written).count('"') % 2 and _UNPAIRED.search(written):
-        notes.append('A quotation mark has no partner, so the words behind it are no phrase: write "words together".')
+        notes.append(sentence("quotation_mark_alone"))
     if tag := _OTHER_TAG.search(written):
-        notes.append(f'{tag[0].strip()} was read as a word: write the field first, as in au:"P. Erdős" or ti:graph.')
+        notes.append(sentence("field_behind", text=tag[0].strip()))
     if space := _SPACE_BEHIND.search(written):
-        notes.append(f"{space[0]} was read as a word: write its value directly behind it, as in {space[1]}:word.")
+        notes.append(sentence("space_behind_field", text=space[0], name=space[1]))
     if comma := _SPACE_BEHIND_COMMA.search(written):
-        notes.append(
-            f"What stands behind {comma[1]}, was read as words: write it without the space, or all in quotation marks."
-        )
+        notes.append(sentence("space_behind_comma", text=comma[1]))
     if distance := _DISTANCE.search(written):
-        notes.append(f"{distance[0]} was passed over: the words of a phrase stand together.")
+        notes.append(sentence("distance", text=distance[0]))
     if (capital := _CAPITAL_NAME.search(written)) and any(map(str.islower, written)):
-        notes.append(f"{capital[0]} was read as a word: write names of fields in small letters.")
-    for habit, note in _HABITS:
+        notes.append(sentence("capital_field", text=capital[0]))
+    for habit, code in _HABITS:
         if other := habit.search(written):
-            notes.append(note.format(other[0][:60], other[1] if habit.groups else ""))
+            notes.append(sentence(code, text=other[0][:60], **other.groupdict()))
     if has_fields and found and (lower := _LOWER_BOOLEAN.search(written)):
-        notes.append(f"{lower[1]} was read as a word: write {lower[1].upper()} in capitals to join conditions.")
+        notes.append(sentence("small_boolean", text=lower[1], written=lower[1].upper()))
     if (
         not found
         and (joined := _BOOLEAN.search(written))
@@ -317,8 +315,6 @@ def _remark(written: str, found: bool, has_fields: bool, notes: list[str]) -> No
     ):
         if joined[0] == "NOT":
             excluded = (written[joined.end() :].split() or ["word"])[0][:40]
-            notes.append(f"NOT was read as a word: write -{excluded} to leave out papers with this word.")
+            notes.append(sentence("not_of_words", word=excluded))
             return
-        notes.append(
-            f"{joined[0]} was read as a word: it joins fields and phrases, as in all:graphene {joined[0]} all:silicene."
-        )
+        notes.append(sentence("boolean_of_words", text=joined[0]))

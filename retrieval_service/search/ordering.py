@@ -16,6 +16,7 @@ from retrieval_service.ports import Catalogue, References, Rows, RowSet, VectorI
 from retrieval_service.search.answer import SortAnswer
 from retrieval_service.search.fusion import FusedRanking, Shares
 from retrieval_service.search.request import SimilarRequest, Sort
+from retrieval_service.search.sentences import Sentence, sentence
 
 BY_FACT = frozenset({Sort.NEWEST, Sort.OLDEST, Sort.CITATIONS})
 """Orders in which the results end with the papers that were ordered: a later one could have any day or citations."""
@@ -45,14 +46,13 @@ def require_references(request: SimilarRequest, references: References | None) -
             raise NoReferences(parameter, parameter)
 
 
-def order_notes(request: SimilarRequest) -> tuple[str, ...]:
+def order_notes(request: SimilarRequest) -> tuple[Sentence, ...]:
     """Return notes on what was requested together and is not done."""
     if request.sort not in BY_FACT:
         return ()
     by = "citations" if request.sort is Sort.CITATIONS else f"date ({request.sort})"
-    notes = (f"diversity: results that are sorted by {by} are not spread.",) if request.diversity else ()
-    boost = f"citation_boost: it has no effect on results that are sorted by {by}."
-    return (*notes, boost) if request.citation_boost else notes
+    notes = (sentence("not_spread", by=by),) if request.diversity else ()
+    return (*notes, sentence("not_boosted", by=by)) if request.citation_boost else notes
 
 
 def in_order(

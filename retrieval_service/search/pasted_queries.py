@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
+from retrieval_service.search.sentences import Sentence, sentence
+
 _ADDRESS = re.compile(
     r"(?:https?://)?(?:[a-z]+\.)?arxiv\.org/(?P<kind>api/query/?\?|search/?(?:[a-z]+/?)?\?|list/|a/)\S+|search_query=.+",
     re.ASCII | re.IGNORECASE | re.DOTALL,
@@ -18,7 +20,7 @@ _FIELDS_OF_SEARCH = {"title": "ti", "author": "au", "abstract": "abs"}
 _LONGEST = 4_000
 
 
-def unpack_query(text: str, notes: list[str]) -> str:
+def unpack_query(text: str, notes: list[Sentence]) -> str:
     """Return the query in an address of arXiv's search or interface; other texts as they are.
 
     Args:
@@ -35,7 +37,7 @@ def unpack_query(text: str, notes: list[str]) -> str:
     return text
 
 
-def _from_address(address: str, notes: list[str]) -> str:
+def _from_address(address: str, notes: list[Sentence]) -> str:
     if found := _CATEGORY_LIST.search(address):
         month = _MONTH.search(address, found.end(1))
         return f"cat:{found[1]}{f' date:{_year(month[1])}-{month[2]}' if month else ''}"
@@ -50,7 +52,7 @@ def _from_address(address: str, notes: list[str]) -> str:
         field = _FIELDS_OF_SEARCH.get(given.pop("searchtype", "all"))
         parts.append(f'{field}:"{words}"' if field else words)
     if passed_over := [name for name in given if name != "searchtype"]:
-        notes.append(f"Of the address, {', '.join(passed_over)[:100]} was passed over: use k, offset and the filters.")
+        notes.append(sentence("part_of_address", names=", ".join(passed_over)[:100]))
     return " ".join(part for part in parts if part.strip())
 
 

@@ -15,6 +15,7 @@ from retrieval_service.search.filters import archive_notes, make_filter, rows_by
 from retrieval_service.search.named_papers import MOST_NAMED, named_papers, names_among_words
 from retrieval_service.search.operators import ParsedQuery, parse_query
 from retrieval_service.search.request import Mode, SearchRequest, Withdrawn
+from retrieval_service.search.sentences import Sentence, sentence
 
 _SHOWN = 20  # unknown ids that an error names
 _MOST_NOTES = 10
@@ -44,7 +45,7 @@ class SearchPlan:
     like_rows: Rows
     unlike_rows: Rows
     admitted: Filter | None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Sentence, ...] = ()
 
     @property
     def given_rows(self) -> Rows:
@@ -65,7 +66,7 @@ def plan_search(request: SearchRequest, catalogue: Catalogue, references: Refere
         BlankQuery: The query only excludes.
         InvalidQuery: A condition in the query cannot be met.
     """
-    notes: list[str] = []
+    notes: list[Sentence] = []
     rows = paper_rows(request.like, catalogue)
     if not request.like and request.text is not None:
         rows = _rows_of_named(request.text, catalogue, notes)
@@ -87,7 +88,7 @@ def plan_search(request: SearchRequest, catalogue: Catalogue, references: Refere
     )
 
 
-def _parse(text: str, with_operators: bool, notes: list[str]) -> ParsedQuery:
+def _parse(text: str, with_operators: bool, notes: list[Sentence]) -> ParsedQuery:
     query = parse_query(text) if with_operators else ParsedQuery(text)
     notes += query.notes
     if not query.words and all(only_excludes(operator.condition) for operator in query.operators):
@@ -96,11 +97,11 @@ def _parse(text: str, with_operators: bool, notes: list[str]) -> ParsedQuery:
             {"parameter": "query"},
         )
     if not notes and query.words and (name := names_among_words(query.words)):
-        notes.append(f"{name} was read as a word: write ids or a DOI alone to find papers like these, or id:{name}.")
+        notes.append(sentence("id_as_word", name=name))
     return query
 
 
-def _rows_of_named(text: str, catalogue: Catalogue, notes: list[str]) -> list[int]:
+def _rows_of_named(text: str, catalogue: Catalogue, notes: list[Sentence]) -> list[int]:
     """Return the rows of the papers that a text names; none if it has other words, or names no paper of the corpus.
 
     Raises:
@@ -115,12 +116,12 @@ def _rows_of_named(text: str, catalogue: Catalogue, notes: list[str]) -> list[in
     if not rows:
         if parse_arxiv_id(named.names[0]) is not None:
             paper_rows(named.names, catalogue)
-        notes.append(f"No paper of this corpus has the DOI {named.names[0][:80]}; the text was read as words.")
+        notes.append(sentence("unknown_doi", name=named.names[0][:80]))
         return []
     if unknown:
-        notes.append(f"Not in this corpus, and passed over: {', '.join(unknown)[:300]}.")
+        notes.append(sentence("not_in_corpus", names=", ".join(unknown)[:300]))
     if named.left_out:
-        notes.append(f"A search is for at most {MOST_NAMED} papers; the last {named.left_out} were passed over.")
+        notes.append(sentence("papers_left_out", most=MOST_NAMED, count=named.left_out))
     return rows
 
 

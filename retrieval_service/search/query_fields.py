@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from akin.papers import CATEGORIES
 from retrieval_service.errors import InvalidQuery
 from retrieval_service.filter import AnyOf, Clause, Condition, Field
+from retrieval_service.search.sentences import Sentence, sentence
 
 _FIELDS = {
     **dict.fromkeys(("ti", "title", "intitle"), Field.TITLE),
@@ -28,15 +29,13 @@ _FIELDS = {
 _DAYS = frozenset(["submittedDate", "submitteddate", "date", "year", "from", "since", "after", "to", "until", "before"])
 _FROM, _BEFORE, _UNTIL = frozenset(["from", "since", "after"]), "before", frozenset(["to", "until"])
 _NOT_HELD = {
-    **dict.fromkeys(("co", "comment", "comments"), "comments are not searched"),
-    **dict.fromkeys(("jr", "journal", "journal_ref"), "journal references are not searched"),
-    **dict.fromkeys(("rn", "report"), "report numbers are not in the corpus"),
-    **dict.fromkeys(
-        ("lastUpdatedDate", "lastupdateddate"), "dates of later versions are not searched; submittedDate: is"
-    ),
-    **dict.fromkeys(("site", "inurl", "filetype", "source"), "all papers are from one corpus"),
-    **dict.fromkeys(("sort", "sortBy", "sortby"), "words rank the papers; with conditions only, the newest come first"),
-    **dict.fromkeys(("msc", "acm"), "classes of MSC and ACM are not in the corpus; cat: reads arXiv's categories"),
+    **dict.fromkeys(("co", "comment", "comments"), "comments_not_searched"),
+    **dict.fromkeys(("jr", "journal", "journal_ref"), "journals_not_searched"),
+    **dict.fromkeys(("rn", "report"), "reports_not_held"),
+    **dict.fromkeys(("lastUpdatedDate", "lastupdateddate"), "updates_not_searched"),
+    **dict.fromkeys(("site", "inurl", "filetype", "source"), "one_corpus"),
+    **dict.fromkeys(("sort", "sortBy", "sortby"), "order_is_fixed"),
+    **dict.fromkeys(("msc", "acm"), "classes_not_held"),
 }
 NAMES = frozenset([*_FIELDS, *_DAYS, *_NOT_HELD])
 """All names of fields that are read."""
@@ -67,7 +66,7 @@ class Term:
     ranks: str = ""
 
 
-def read_term(name: str | None, value: str, *, quoted: bool, text: str, notes: list[str]) -> Term | None:
+def read_term(name: str | None, value: str, *, quoted: bool, text: str, notes: list[Sentence]) -> Term | None:
     """Return the condition of a field and a value; None, with a note in `notes`, if there is none in it.
 
     Args:
@@ -82,13 +81,13 @@ def read_term(name: str | None, value: str, *, quoted: bool, text: str, notes: l
     """
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     if name in _NOT_HELD:
-        notes.append(f"{shown} was read as words: {_NOT_HELD[name]}.")
+        notes.append(sentence(_NOT_HELD[name], text=shown))
         return None
     if name in _DAYS:
         return _days(name, value, shown, notes)
     if not any(map(str.isalnum, value)):
         if name or (quoted and value.strip()):
-            notes.append(f"{shown} has no letter and no digit, so it is no condition.")
+            notes.append(sentence("no_letter", text=shown))
         return None
     field = _FIELDS[name] if name else Field.ANYWHERE
     if field in (Field.CATEGORY, Field.ROW, Field.CITES, Field.CITED_BY):
@@ -111,16 +110,13 @@ def _codes_of_name(value: str) -> tuple[str, ...]:
     return codes or ((value,) if unknown else ())
 
 
-def _words_clause(field: Field, value: str, quoted: bool, text: str, notes: list[str]) -> Clause:
+def _words_clause(field: Field, value: str, quoted: bool, text: str, notes: list[Sentence]) -> Clause:
     if "*" in value or "?" in value[:-1]:
         least = _LEAST.get(field, _LEAST_LETTERS)
         if not quoted and _PATTERN.fullmatch(value) and len(re.split(r"[*?]", value)[0]) >= least:
             return Clause(field, (value.lower(),), pattern=True)
         if _MEANT_AS_PATTERN.search(value):
-            notes.append(
-                f"The * in {text} was not read: it stands for letters in one word without quotation marks, behind at "
-                f"least {least} letters, as in ti:photo*."
-            )
+            notes.append(sentence("star_not_read", text=text, least=least))
     if field is Field.AUTHOR and not quoted:
         value = _arxiv_name(value)
     return Clause(field, (value,))
@@ -154,17 +150,14 @@ def day_term(first: date, last: date, text: str) -> Term:
     return Term(Clause(Field.DAY, (first.toordinal(), last.toordinal())), text)
 
 
-def _days(name: str, value: str, text: str, notes: list[str]) -> Term | None:
+def _days(name: str, value: str, text: str, notes: list[Sentence]) -> Term | None:
     if found := _RANGE.fullmatch(value):
         (first, first_end), (_, last) = _point(found[1], text), _point(found[2], text)
         return day_term(first, last if found[1] != found[2] else max(first, first_end), text)
     if years := _YEARS.fullmatch(value):
         return day_term(date(int(years[1]), 1, 1), date(int(years[2]), 12, 31), text)
     if not _POINT.fullmatch(value):
-        notes.append(
-            f"{text} was read as words: a date is YYYY, YYYY-MM or YYYY-MM-DD, and a range "
-            "submittedDate:[20230101 TO 20231231]."
-        )
+        notes.append(sentence("no_date", text=text))
         return None
     first, last = _point(value, text)
     if name in _FROM:

@@ -18,6 +18,7 @@ from retrieval_service.ports import Reranker
 from retrieval_service.search.ordering import has_order
 from retrieval_service.search.parameters import replace_unprintable
 from retrieval_service.search.request import SearchRequest
+from retrieval_service.search.sentences import Sentence, sentence
 
 _SHARE = 0.5
 """Share of the remaining time that the reranker may take: the answer must still be sent."""
@@ -43,15 +44,15 @@ class Reranking:
         """Return True if searches can be reranked."""
         return self._reranker is not None and await self._reranker.is_ready()
 
-    async def depth(self, request: SearchRequest, words: str | None) -> tuple[int, tuple[str, ...]]:
+    async def depth(self, request: SearchRequest, words: str | None) -> tuple[int, tuple[Sentence, ...]]:
         """Return the number of results to rerank for a page, and notes on what was requested and is not done."""
         if has_order(request):
-            return 0, ("rerank: only results in the order of relevance, not spread, are reranked.",)
+            return 0, (sentence("rerank_other_order"),)
         if words is None or not words.strip():
-            return 0, ("rerank: only searches by words are reranked.",)
+            return 0, (sentence("rerank_without_words"),)
         if not await self.is_ready():
-            return 0, ("rerank: there is no reranker here, so the results are in their usual order.",)
-        notes = (f"rerank: at most {self._most} results are reranked.",) if request.rerank > self._most else ()
+            return 0, (sentence("rerank_missing"),)
+        notes = (sentence("rerank_most", most=self._most),) if request.rerank > self._most else ()
         depth = min(request.rerank, self._most)
         # Pages behind the reranked results are as without a reranker.
         return (depth if request.offset < depth else 0), notes

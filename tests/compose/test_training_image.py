@@ -26,10 +26,10 @@ def stack() -> Iterator[Stack]:
 
 
 def test_an_encoder_is_trained_evaluated_and_promoted_inside_the_image(stack: Stack) -> None:
-    command = ("python", "-m", "training.pipeline.run", "experiment=smoke")
+    command = ("akin", "train", "experiment=smoke")
     code, output = stack.run("export", *command, seconds=TRAINING_SECONDS)
     assert code == 0, output[-4000:]
-    assert "encoder version 1, promoted" in output
+    assert "encoder version 1 is exported and promoted" in output
     code, output = stack.run("export", "cat", "/models/text_encoder/1/manifest.json")
     manifest = json.loads(output[output.index("{") :])
     assert code == 0

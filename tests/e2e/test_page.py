@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from benchmarks.browser import measure, weigh
 from gradio_ui import katex_files
@@ -37,6 +37,30 @@ def test_the_address_restores_a_search(page: Page, sample_stack: RunningStack) -
     page.goto(page.url)
     expect(page.locator("#akin-query textarea")).to_have_value("attention is all you need")
     expect(page.locator("article.akin-paper").first).to_contain_text(first.splitlines()[-1])
+
+
+def test_a_search_that_overtakes_the_restored_page_keeps_its_query(page: Page, sample_stack: RunningStack) -> None:
+    held: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        held.append(route)
+        if len(held) > 1:
+            route.continue_()
+
+    page.route("**/gradio_api/queue/join*", hold_the_first)
+    page.goto(sample_stack.settings.ui_url)
+    box = page.locator("#akin-query textarea")
+    expect(box).to_be_visible()
+    while not held:
+        page.wait_for_timeout(50)
+    search(page, "entity linking")
+    held[0].continue_()
+    # What was asked for first comes last; then the page is restored from the address of the search.
+    page.wait_for_timeout(1_500)
+    answered(page)
+    expect(box).to_have_value("entity linking")
+    expect(page.locator("article.akin-paper").first).to_be_visible()
+    assert "q=entity+linking" in page.url
 
 
 def test_more_like_this_leaves_out_the_paper_itself(page: Page, sample_stack: RunningStack) -> None:
@@ -288,7 +312,7 @@ def test_an_unknown_paper_leads_to_the_search(unchecked_page: Page, sample_stack
 
 def test_the_page_is_light_and_a_search_is_measured(browser: Browser, sample_stack: RunningStack) -> None:
     url = sample_stack.settings.ui_url
-    own, answers, of_gradio = (row.value for row in weigh(browser, url))
+    own, answers, _, of_gradio = (row.value for row in weigh(browser, url))
     assert 20 < own <= 150  # kB, with KaTeX
     assert answers > 0
     assert of_gradio > 100

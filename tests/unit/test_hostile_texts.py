@@ -20,6 +20,7 @@ from akin.papers.authors import divided_authors, listed_authors
 from akin.papers.bibliography import LibraryFormat, detect_library, library_papers, read_entries
 from akin.papers.bibliography.bibtex import bibtex_entries, bibtex_names
 from akin.papers.bibliography.csl_json import csl_entries
+from akin.papers.bibliography.references import read_references
 from akin.papers.categories import subject
 from akin.papers.citation import CitationFormat, parse_journal_reference, write_citations
 from akin.papers.errors import PapersError
@@ -129,11 +130,15 @@ def _offered(text: str) -> object:
     return suggestions(SearchRequest(text=plan.words, suggest=True), plan, corpus)
 
 
+def _referred(text: str) -> object:
+    return list(read_references(text, 1_000)[1])
+
+
 def _marked(text: str) -> object:
     lexical: Any = SimpleNamespace(find_terms=WordForms(_ENGLISH.analyze).find)
     words = QueryWords({"dust": 1.0, "gas": 2.0, "a": 0.5}, lexical)
     paper = page_answers.FoundPaper(id="1", title=text, abstract=f"{text} {len(text) // 10 * 'Dust $x$. '}")
-    return mark(cast("Any", paper), words)
+    return mark(cast("Any", [paper]), words)
 
 
 def _status(text: str) -> str:
@@ -200,6 +205,10 @@ WORK: dict[str, Callable[[str], object]] = {
         bibtex_entries(f"@misc{{k, title={{{text}}}, author={{{text}}}, url={text}")
     ),
     "names of BibTeX": bibtex_names,
+    "references in an exported table": lambda text: _referred(f"id,title,authors\n{text},{text},{text}"),
+    "references in exported records": lambda text: _referred(
+        f'{{"id": "1", "title": "x"}}\n{text}\n{{"id": "{text}"}}'
+    ),
     "rubbish in BibTeX": lambda text: list(bibtex_entries(text)),
     "a reference of RIS": lambda text: _library(
         "".join(

@@ -27,7 +27,7 @@ from akin.indexing.options import OnProgress, Progress
 from akin.indexing.snapshot_parts import hold_base
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
-from retrieval_service.corpus.manifest import CATALOGUE, VECTORS, Manifest
+from retrieval_service.corpus.manifest import CATALOGUE, VECTORS, Manifest, check_digest
 from retrieval_service.corpus.map_files import MapManifest
 from retrieval_service.corpus.snapshot import read_covered
 from retrieval_service.errors import SnapshotError
@@ -137,8 +137,13 @@ class RowVectors:
     """
 
     def __init__(self, base: Path, manifest: Manifest) -> None:
-        """Open the index of a snapshot."""
+        """Open the index of a snapshot.
+
+        Raises:
+            SnapshotInvalid: It is damaged.
+        """
         self.rows: Rows = read_covered(base, manifest) if manifest.partial else np.arange(manifest.papers)
+        check_digest(base, VECTORS, manifest)
         self.index = FaissIndex.open(base / VECTORS, nprobe=manifest.index.nprobe, k_factor=manifest.index.k_factor)
 
     def of(self, rows: Rows, on_step: Any = lambda done, total: None) -> Vectors:

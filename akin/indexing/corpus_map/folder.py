@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from akin.indexing.corpus_map.tiles import divide
-from akin.storage.durable import replace_folder, sync_folder
+from akin.storage.durable import replace_folder
 from akin.storage.locks import hold_lock
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import file_records
@@ -77,7 +77,6 @@ class MapFolder:
             files=file_records(self._building),
         )
         (self._building / MAP).write_bytes(msgspec.json.encode(manifest))
-        sync_folder(self._building)
         replace_folder(self._building, self._published)
         return manifest
 

@@ -7,8 +7,16 @@ a list is recognised (`roles`). arXiv's `authors_parsed` wins over the rule wher
 
 from __future__ import annotations
 
-from akin.papers.authors.author import Author
+from akin.papers.authors.author import MORE_AUTHORS, Author
 from akin.papers.authors.divided import divided_authors, snapshot_authors
 from akin.papers.authors.printed import listed_authors, parse_author, parse_authors
 
-__all__ = ["Author", "divided_authors", "listed_authors", "parse_author", "parse_authors", "snapshot_authors"]
+__all__ = [
+    "MORE_AUTHORS",
+    "Author",
+    "divided_authors",
+    "listed_authors",
+    "parse_author",
+    "parse_authors",
+    "snapshot_authors",
+]

@@ -24,3 +24,7 @@ class Author(msgspec.Struct, frozen=True, gc=False, array_like=True):
     def name(self) -> str:
         """The name as printed: "Calvin Reyes Jr."."""
         return " ".join(part for part in (self.given, self.family, self.suffix) if part)
+
+
+MORE_AUTHORS = Author("et al.")
+"""Last of the authors of a library's entry that names the first ones only."""

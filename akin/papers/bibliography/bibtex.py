@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 
-from akin.papers.authors import Author, parse_author, parse_authors
+from akin.papers.authors import MORE_AUTHORS, Author, parse_author, parse_authors
 from akin.papers.bibliography.entry import (
     BrokenEntry,
     Entry,
@@ -42,6 +42,7 @@ _PUBLISHERS = ("publisher", "school", "institution", "organization")
 _FIELD_START = re.compile(r"\s*+,?\s*+([A-Za-z][\w:-]*+)\s*+=")
 _WORD = re.compile(r"[^\s#,{}\"=]++")
 _SPLIT_AND = re.compile(r"[{}]| and ", re.IGNORECASE)
+_OTHERS = ("others", "et al", "et al.")
 _SPLIT_COMMA = re.compile(r"[{},]")
 _GROUP = re.compile(r"\{([^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+)\}")
 _FAMILY_IN_BRACES = re.compile(r"([^{}]*+)\s\{([^{}]*+)\}")
@@ -85,17 +86,22 @@ def bibtex_entries(text: str) -> Iterator[Entry | BrokenEntry]:
 
 
 def bibtex_names(text: str) -> tuple[Author, ...]:
-    """Return the authors of a field: names that `and` divides, "First von Last", "von Last, Jr, First" or `{Group}`."""
+    """Return the authors of a field: names that `and` divides, "First von Last", "von Last, Jr, First" or `{Group}`.
+
+    `and others` at the end is the author `MORE_AUTHORS`.
+    """
     text = " ".join(text.split())
     names = [name for part in _divide(_SPLIT_AND, f" {text}") if (name := part.strip())]
     if len(names) == 1 and (";" in text or text.count(",") > 2) and not names[0].startswith("{"):
         return parse_authors(plain_title(text))
-    return tuple(author for name in names if (author := _author(name)) is not None)
+    authors = tuple(author for name in names if (author := _author(name)) is not None)
+    has_more = bool(authors) and names[-1].strip(" ,").lower() in _OTHERS
+    return (*authors, MORE_AUTHORS) if has_more else authors
 
 
 def _author(name: str) -> Author | None:
     name = name.strip().strip(",").strip()
-    if name.lower() in ("and", "others", "et al", "et al."):
+    if name.lower() in ("and", *_OTHERS):
         return None
     if group := _GROUP.fullmatch(name):
         return Author(plain_title(group[1]), collaboration=True) if plain_title(group[1]) else None

@@ -9,6 +9,7 @@ import msgspec
 
 from akin.papers.arxiv_id import parse_arxiv_id
 from akin.papers.bibliography.entry import BrokenEntry, find_ids
+from akin.papers.bibliography.exports import ExportedPaper, detect_export, exported_papers
 from akin.papers.bibliography.formats import LibraryFormat, detect_library, read_entries
 from akin.papers.doi import bare_doi
 from akin.papers.text import clean_text
@@ -53,12 +54,14 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_references(text: str, most: int) -> tuple[str, Iterator[Reference]]:
-    """Return the format of a text, `lines` if it is no library, and its references in their order.
+    """Return the format of a text, `lines` if it is no library and no export, and its references in their order.
 
     Raises:
         TooManyReferences: the text is BibTeX, which is read as a whole, with more blocks than several times `most`.
         ValueError: the text is CSL-JSON, and not one array of JSON; the references raise it.
     """
+    if exported := detect_export(text):
+        return exported.value, map(_of_paper, exported_papers(text, exported))
     data = text.encode("utf-8", "replace")
     form = detect_library(data)
     if form is LibraryFormat.BIBTEX and len(_BLOCK.findall(data)) > most * _BLOCKS_OF_ONE:
@@ -85,6 +88,23 @@ def _of_library(data: bytes, form: LibraryFormat) -> Iterator[Reference]:
             arxiv_id=entry.arxiv_id,
             problem=None if named else "it has no title, no DOI and no arXiv id",
         )
+
+
+def _of_paper(paper: ExportedPaper) -> Reference:
+    title, known = clean_text(paper.title), parse_arxiv_id(paper.id)
+    year = (paper.published or "")[:4]
+    named = title or paper.id or paper.doi
+    return Reference(
+        line=paper.line,
+        text=(title or paper.id)[:_SHOWN],
+        title=title[:_LONGEST_TITLE],
+        authors=paper.families,
+        year=int(year) if year.isascii() and year.isdigit() else None,
+        doi=bare_doi(paper.doi or ""),
+        arxiv_id=known.id if known else None,
+        paper_id=paper.id[:_SHOWN] or None,
+        problem=paper.problem or (None if named else "it has no title, no DOI and no id"),
+    )
 
 
 def _of_lines(text: str) -> Iterator[Reference]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from akin.papers.authors import Author
+from akin.papers.authors import MORE_AUTHORS, Author
 from akin.papers.citation.work import Work
 
 _KINDS = {
@@ -40,7 +40,7 @@ def _item(key: str, work: Work) -> dict[str, Any]:
     date = list(work.date) or ([work.year] if work.year else [])
     fields: dict[str, Any] = {
         "title": work.title,
-        "editor" if work.edited else "author": list(map(_name, work.authors)),
+        "editor" if work.edited else "author": [_name(each) for each in work.authors if each != MORE_AUTHORS],
         "issued": {"date-parts": [date]} if date else {},
         "DOI": work.doi,
         "URL": work.url,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from akin.papers.authors import Author
+from akin.papers.authors import MORE_AUTHORS, Author
 from akin.papers.citation.work import Work
 
 _KINDS = {
@@ -36,7 +36,7 @@ def _lines(key: str, work: Work) -> Iterator[tuple[str, str]]:
     yield "TY", "GEN" if work.kind == "misc" and not work.arxiv_id else kind
     yield "ID", key
     by = "ED" if work.edited else "AU"
-    fields = [("TI", work.title), *((by, _author(author)) for author in work.authors)]
+    fields = [("TI", work.title), *((by, _author(each)) for each in work.authors if each != MORE_AUTHORS)]
     fields += [("PY", str(work.year or "")), ("DA", "/".join(f"{part:02}" for part in work.date))]
     if published:
         first, _, last = published.pages.partition("-")

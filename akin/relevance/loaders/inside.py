@@ -22,6 +22,7 @@ from akin.relevance.errors import RelevanceError
 from akin.relevance.loaders.beir import corpus_reader
 from akin.relevance.loaders.files import json_file
 from akin.relevance.writing import write_folder, write_lines, write_set
+from akin.storage.durable import publish_file
 
 
 def is_inside(folder: Path) -> bool:
@@ -77,7 +78,7 @@ def write_distractors(papers: Iterable[Paper], path: Path, *, count: int, seed: 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_lines(aside, ({"_id": each.id, "title": each.title, "text": each.abstract} for each in sample.items))
-        os.replace(aside, path)
+        publish_file(aside, path)
     except OSError as error:
         raise RelevanceError(f"cannot write {path}: {error.strerror}.") from error
     return frozenset(paper.id for paper in sample.items)

@@ -51,6 +51,9 @@ class Watched(RunningStack):
             assert time.monotonic() - began < 2 * SECONDS, self.akin("status").stdout
             time.sleep(0.1)
 
+    def runs(self, part: str) -> bool:
+        return any(each["name"] == part and each["state"] == "running" for each in self.record()["parts"])
+
     def restarts(self, part: str) -> int:
         return int(next(each["restarts"] for each in self.record()["parts"] if each["name"] == part))
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
+import socket
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -124,6 +127,36 @@ def test_a_search_through_the_queue_shows_papers(site: httpx.Client) -> None:
     own = [link for link in re.findall(r' href="([^"]*)"', results) if not link.startswith("https://")]
     assert own
     assert all(link.startswith(("?", "paper/", "export/", "feed?", "map?")) for link in own)
+
+
+@pytest.mark.parametrize("path", ["/api", "/akin"])
+def test_both_servers_bound_hostile_clients_and_answer_the_others(ports: dict[str, int], path: str) -> None:
+    address = ("127.0.0.1", ports[path])
+    about = "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{}\r\n\r\n"
+    place = "/search" if path == "/api" else "/gradio_api/queue/join"
+    bomb = gzip.compress(b" " * 10_000_000)
+    nested = b"[" * 200_000
+    hostile = [
+        (b"415", about.format(place, f"Content-Encoding: gzip\r\nContent-Length: {len(bomb)}").encode() + bomb),
+        (b"431", about.format(place, "\r\n".join(["X: 1"] * 300)).encode()),
+        (b"414", b"GET /?q=" + b"a" * 300_000 + b" HTTP/1.1\r\n\r\n"),
+        (b"413", about.format(place, "Content-Length: 99999999").encode()),
+        (b"400", b"BREW / HTTP/1.1\r\n\r\n"),
+        (b"400" if path == "/api" else b"422", about.format(place, f"Content-Length: {len(nested)}").encode() + nested),
+    ]
+    with ExitStack() as held:
+        for _ in range(300):
+            idle = held.enter_context(socket.create_connection(address))
+            idle.sendall(b"GET / HTTP/1.1\r\nX: ")
+        for _ in range(100):
+            unread = held.enter_context(socket.create_connection(address))
+            unread.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20)
+        for status, sent in hostile:
+            with socket.create_connection(address, timeout=20) as client:
+                client.sendall(sent)
+                assert client.recv(4096).split(b" ")[1] == status
+        for _ in range(5):
+            assert httpx.get(f"http://127.0.0.1:{ports[path]}/", timeout=20).status_code in (200, 404)
 
 
 def found_with() -> dict[str, str]:

@@ -79,7 +79,9 @@ def site(corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simp
         with httpx.Client(base_url=f"https://localhost:{https}", verify=trust, timeout=20, http2=False) as client:
             for path in ("/akin/api/health/ready", "/akin/"):
                 await_answer(client, path, running)
-            yield SimpleNamespace(client=client, key=text, log=log, plain=f"http://localhost:{http}", page=own)
+            yield SimpleNamespace(
+                client=client, key=text, log=log, plain=f"http://localhost:{http}", page=own, ui=page, service=service
+            )
     finally:
         for process in running:
             process.terminate()
@@ -114,16 +116,44 @@ def test_the_example_of_nginx_is_valid(tmp_path: Path) -> None:
     assert (tried.returncode, tried.stderr) == (0, "")
 
 
-def test_the_example_of_caddy_is_valid() -> None:
+def test_the_example_of_caddy_publishes_both_with_tls(site: SimpleNamespace, tmp_path: Path) -> None:
     caddy = shutil.which("caddy")
     if caddy is None:
         pytest.skip("there is no caddy on this machine: apt-get install caddy")
-    path = CONFIGURATION.with_name("Caddyfile")
-    tried = subprocess.run(
-        [caddy, "validate", "--adapter", "caddyfile", "--config", str(path)],
-        capture_output=True, text=True, check=False, timeout=20,
-    )  # fmt: skip
-    assert tried.returncode == 0, tried.stderr
+    signing, signed = certificate(tmp_path)
+    [port] = free_ports(1)
+    own = "{{\n admin off\n auto_https disable_redirects\n}}\nhttps://localhost:{} {{\n tls {} {}"
+    given = CONFIGURATION.with_name("Caddyfile").read_text()
+    for old, new in (
+        ("papers.example.org {", own.format(port, signed, signing)),
+        ("127.0.0.1:7860", f"127.0.0.1:{site.ui}"),
+        ("127.0.0.1:8080", f"127.0.0.1:{site.service}"),
+    ):
+        assert old in given, old
+        given = given.replace(old, new)
+    (tmp_path / "Caddyfile").write_text(given)
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    command = [caddy, "run", "--adapter", "caddyfile", "--config", str(tmp_path / "Caddyfile")]
+    running = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    trust = ssl.create_default_context(cafile=signed)
+    try:
+        with httpx.Client(base_url=f"https://localhost:{port}", verify=trust, timeout=20) as client:
+            await_answer(client, "/akin/", [running])
+            assert client.get("/akin").headers["location"].endswith("/akin/")
+            refused = client.get("/akin/api/v1/corpus")
+            assert (refused.status_code, refused.json()["error"]["code"]) == (401, "key_required")
+            assert refused.headers["strict-transport-security"] == "max-age=31536000"
+            # Through the proxy nobody may name readers, not even with the key of the page.
+            left = []
+            for reader in ("203.0.113.7", "203.0.113.8"):
+                headers = {"X-API-Key": site.page, "Akin-Reader": reader, "X-Forwarded-For": reader}
+                answer = client.get("/akin/api/v1/corpus", headers=headers)
+                assert answer.status_code == 200
+                left.append(int(answer.headers["ratelimit-remaining"]))
+            assert left[1] == left[0] - 1
+    finally:
+        running.terminate()
+        running.communicate(timeout=15)
 
 
 def test_plain_http_leads_to_tls_and_a_missing_slash_to_the_page(site: SimpleNamespace) -> None:
@@ -158,6 +188,20 @@ def test_the_page_searches_with_its_own_key_and_shows_it_to_nobody(site: SimpleN
     assert paper["title"] in shown.text
     for page in (shown, site.client.get("/akin/")):
         assert site.page not in page.text + str(page.headers)
+
+
+def test_each_reader_of_the_page_has_a_limit_and_names_nobody_else(site: SimpleNamespace) -> None:
+    def visit(reader: str, times: int, **headers: str) -> list[int]:
+        transport = httpx.HTTPTransport(local_address=reader)
+        with httpx.Client(base_url=f"http://127.0.0.1:{site.ui}", transport=transport, timeout=20) as client:
+            return [client.get("/paper/2001.10003", headers=headers).status_code for _ in range(times)]
+
+    assert 200 in visit("127.0.0.3", 1)
+    assert visit("127.0.0.3", 50)[-1] != 200  # its 40 requests are used up
+    # Another name in the headers is no other reader, and a reader who has sent nothing is answered.
+    named = {"Akin-Reader": "203.0.113.7", "X-Forwarded-For": "203.0.113.8"}
+    assert visit("127.0.0.3", 2, **named)[-1] != 200
+    assert visit("127.0.0.4", 1) == [200]
 
 
 def test_the_log_of_the_example_has_no_queries_and_no_keys(site: SimpleNamespace) -> None:

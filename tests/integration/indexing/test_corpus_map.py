@@ -165,7 +165,7 @@ def _killed_build(data: Path) -> None:
 
     from akin.indexing.corpus_map import folder
 
-    folder.sync_folder = lambda path: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+    folder.replace_folder = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
     # A fork has no other threads: FAISS and the layout must not start with those of their parent.
     building.lay_out = lambda read, *_: read[:, :2].copy()  # type: ignore[assignment]
     building.Neighbourhood = lambda *_: None  # type: ignore[assignment,misc]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +80,10 @@ def no_lexical(copy: Path) -> str:
 
 
 def replaced_size(copy: Path, name: str, content: bytes) -> str:
-    """Damage that keeps the sizes of files, in a manifest without the digests of their ends."""
+    """Write a file of another kind, and its size and digest into the manifest, as a wrong build would."""
     (copy / name).write_bytes(content)
     manifest = msgspec.json.decode((copy / "manifest.json").read_bytes())
-    manifest["files"][name] |= {"bytes": len(content), "ends": ""}
+    manifest["files"][name] |= {"bytes": len(content), "ends": "", "sha256": sha256(content).hexdigest()}
     (copy / "manifest.json").write_bytes(msgspec.json.encode(manifest))
     return name.split("/")[0]
 

@@ -115,7 +115,7 @@ def test_errors_and_tags_can_be_read_by_a_named_site(corpus: Any, monkeypatch: p
     assert [answer.status_code for answer in answers] == [500, 404, 429, 421]
     for answer in answers:
         assert answer.headers["access-control-allow-origin"] == site["origin"]
-        readable = "ETag, Retry-After, Akin-Papers, Content-Disposition"
+        readable = "ETag, Retry-After, Akin-Papers, Content-Disposition, X-Request-ID"
         limits = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
         assert answer.headers["access-control-expose-headers"] == f"{readable}, {limits}"
         assert "Origin" in answer.headers["vary"]
@@ -134,6 +134,10 @@ def test_metrics_are_at_a_port_of_their_own(client: TestClient) -> None:
     assert 'akin_requests_total{method="GET",route="/metrics",status="404"} 1.0' in answer.text
     other = metrics.get("/search", headers={"host": "localhost"})
     assert (other.status_code, other.json()["error"]["code"]) == (404, "not_found")
+    # What the operators' port has is nowhere else.
+    assert metrics.get("/v1/drift", headers={"host": "localhost"}).json()["error"]["code"] == "no_drift_report"
+    for path in ("/drift", "/v1/drift", "/v1/metrics"):
+        assert client.get(path).json()["error"]["code"] in ("not_found", "not_here"), path
 
 
 def test_health_names_no_path_and_no_address(tmp_path: Path, kit: Any) -> None:

@@ -166,6 +166,28 @@ async def test_no_search_takes_longer_than_the_service_allows(corpus: Any, kit: 
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "deadline_exceeded")
 
 
+async def test_a_search_is_refused_before_anything_of_it_is_read(service: Service) -> None:
+    def never() -> list[dict[str, Any]]:
+        return [{"type": "http.request", "body": b'{"que', "more_body": True}]
+
+    tasks = [asyncio.ensure_future(service.search(f"words {number}")) for number in range(AT_ONCE + WAITING)]
+    await service.until("akin_requests_queued", WAITING)
+    for path in ("/search", "/v1/search", "/embed"):
+        start, body = await asyncio.wait_for(post(service.app, never(), asyncio.Event(), path), 5)
+        assert (start["status"], json.loads(body["body"])["error"]["code"]) == (503, "overloaded")
+        assert {b"retry-after", b"content-security-policy"} <= {name for name, _ in start["headers"]}
+        assert (b"connection", b"close") not in start["headers"]
+    assert await service.metric('akin_requests_total{method="POST",route="/search",status="503"}') == 2
+    assert await service.metric('akin_requests_refused_total{reason="overloaded"}') == 3
+    # What needs no turn is answered as before, and so is a wrong host.
+    assert (await service.http.post("/papers", json={"ids": ["2001.10003"]})).status_code == 200
+    wrong = await service.http.post("/search", json={"query": "a"}, headers={"host": "other.example"})
+    assert wrong.status_code == 421
+    service.encoder.may.set()
+    assert {(await task).status_code for task in tasks} == {200}
+    assert (await service.search("afterwards")).status_code == 200
+
+
 async def post(app: Any, messages: Sequence[dict[str, Any]], leaves: asyncio.Event, path: str = "/search") -> list[Any]:
     return await asgi(app, "POST", path, leaves, messages=messages)
 
@@ -178,12 +200,11 @@ async def test_a_client_that_leaves_is_no_failure_and_its_work_is_cancelled(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     leaves = asyncio.Event()
+    half = [{"type": "http.request", "body": b'{"que', "more_body": True}]
+    sending = asyncio.ensure_future(post(service.app, half, leaves))
     begun = [asyncio.ensure_future(post(service.app, body_of(f"begun {n}"), leaves)) for n in range(AT_ONCE)]
     waiting = [asyncio.ensure_future(post(service.app, body_of(f"waiting {n}"), leaves)) for n in range(WAITING)]
     await service.until("akin_requests_queued", WAITING)
-    half = [{"type": "http.request", "body": b'{"que', "more_body": True}]
-    sending = asyncio.ensure_future(post(service.app, half, leaves))
-    await asyncio.sleep(0.01)
     leaves.set()
     await asyncio.gather(*begun, *waiting, sending)
     gone = 'akin_requests_total{method="POST",route="/search",status="499"}'

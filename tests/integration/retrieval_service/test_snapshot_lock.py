@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,6 @@ from retrieval_service.corpus import directory as directory_module
 from retrieval_service.corpus.snapshot_lock import SnapshotLock
 from retrieval_service.errors import SnapshotError, SnapshotInUse, SnapshotInvalid, SnapshotNotFound
 from tests.integration.service import client_of
-
-
-@pytest.fixture(autouse=True)
-def numbered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Return ids in the order of their builds, which may be of the same second."""
-    numbers = count(10)
-    monkeypatch.setattr(directory_module, "_new_id", lambda: f"20260101T000000Z-{next(numbers)}")
 
 
 def test_a_snapshot_that_a_service_still_serves_is_not_removed(tmp_path: Path, kit: Any) -> None:

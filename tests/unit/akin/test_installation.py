@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import pytest
 
 from akin import installation, stack_settings
-from akin.errors import BadSetting, EncoderError, NotSetUp
+from akin.errors import BadSetting, EncoderError, NotSetUp, StackError
 from akin.registry import packaged
 from akin.registry.versions import promoted_number, versions
-from akin.stack import server_setup, tritonserver
+from akin.stack import lifecycle, server_setup, tritonserver
 from akin.stack_settings import Settings
 from akin.storage.locks import hold_lock
 
@@ -107,7 +107,8 @@ def test_a_setup_says_that_it_waits_for_another_one_and_goes_on(installed: Path,
     thread.join(20)
     home = settings.triton_home
     assert told[0] == (
-        f"waiting for process {os.getpid()}, which sets up the Triton server in {home} (at most 30 minutes)"
+        f"waiting for process {os.getpid()}, which sets up the Triton server in {home} (at most 30 minutes; "
+        "Ctrl-C ends the wait)"
     )
     assert told[1].startswith("setting up")
     assert (home / "server/server").is_file()
@@ -286,6 +287,25 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "site/akin_encoder/__init__.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     return folder
+
+
+def test_who_publishes_an_encoder_or_starts_the_stack_is_named_while_it_is_waited_for(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.read({"AKIN_DATA": str(tmp_path / "data")})
+    repository = tmp_path / "models"
+    said: list[str] = []
+    monkeypatch.setattr(packaged, "_SECONDS_TO_WAIT", 0.1)
+    monkeypatch.setattr(lifecycle, "_SECONDS_TO_WAIT", 0.1)
+    held = hold_lock(repository / "text_encoder" / ".packaged.lock", 1, AssertionError())
+    with held, pytest.raises(EncoderError, match="another command is publishing"):
+        packaged.publish_packaged(repository, said.append)
+    with lifecycle.command_lock(settings), pytest.raises(StackError, match="is running for"):
+        lifecycle.down(settings, said.append)
+    publishing, stopping = said
+    assert publishing.startswith(f"waiting for process {os.getpid()}, which publishes an encoder in {repository} (")
+    assert stopping.startswith(f"waiting for process {os.getpid()}, which starts or stops the stack of {settings.data}")
+    assert "Ctrl-C ends the wait" in stopping
 
 
 def test_the_packaged_encoder_becomes_the_first_version(package: Path, tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ import pytest
 from akin import partial_snapshots
 from akin.cli import index, index_maintenance
 from akin.errors import PapersUnusable
+from akin.live_snapshot import LiveSnapshot
 from akin.papers import PASSAGE_TEXT_VERSION
-from akin.snapshots import find_current_manifest, go_live
+from akin.snapshots import find_current_manifest, step_to
 from akin.stack_settings import Settings
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.corpus import SnapshotDirectory
@@ -140,6 +141,20 @@ def test_a_completion_leaves_a_snapshot_live_that_was_chosen_meanwhile(
     assert "akin index use whole" in " ".join(told.err.split())
 
 
+def test_the_steps_of_a_build_do_not_replace_a_snapshot_that_was_chosen_meanwhile(tmp_path: Path) -> None:
+    settings, said = Settings.read({"AKIN_DATA": str(tmp_path)}), list[str]()
+    snapshots = SnapshotDirectory(tmp_path)
+    live = LiveSnapshot(settings, said.append)
+    assert live.replace(published_manifest(tmp_path, "step", ENCODER, papers=2000, with_vectors=1000))
+    published_manifest(tmp_path, "chosen", ENCODER)
+    snapshots.use("chosen")
+    assert not live.replace(published_manifest(tmp_path, "next", ENCODER, papers=2000, with_vectors=1500))
+    assert said == []
+    assert not live.replace(published_manifest(tmp_path, "whole", ENCODER, papers=2000))
+    assert snapshots.current() == "chosen"
+    assert said == ["chosen was made live meanwhile, and stays live; to search the new one: akin index use whole"]
+
+
 def test_a_completion_goes_live_after_its_own_steps(
     partial: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,10 +163,14 @@ def test_a_completion_goes_live_after_its_own_steps(
         go_live(published_manifest(data, "step", ENCODER, papers=2000, with_vectors=1500))
         return published_manifest(data, "whole", ENCODER, papers=2000)
 
+    carried: list[tuple[str, str]] = []
+    keep_map = lambda _, before, after, say: carried.append((before.id, after.id))  # noqa: E731
+    monkeypatch.setattr(partial_snapshots, "keep_map", keep_map)
     monkeypatch.setattr(partial_snapshots, "complete_snapshot", complete)
     monkeypatch.setattr(partial_snapshots, "run_with_encoder", lambda _, work, **__: asyncio.run(work(None, None)))
     index_maintenance.update(json=True)
     assert json.loads(capsys.readouterr().out)["live"] is True
+    assert carried == [("one", "whole")]
     assert SnapshotDirectory(Settings.read().data).current() == "whole"
     assert partial == "one"
 
@@ -170,9 +189,9 @@ def test_each_step_says_what_can_be_searched(partial: str) -> None:
     settings, said = Settings.read(), list[str]()
     snapshots = SnapshotDirectory(settings.data)
     first = published_manifest(settings.data, "first", ENCODER, papers=2000, with_vectors=0)
-    go_live(settings, said.append)(first)
+    step_to(LiveSnapshot(settings, said.append), said.append)(first)
     assert snapshots.current() == "first"
-    go_live(settings, said.append)(snapshots.manifests()[0])
+    step_to(LiveSnapshot(settings, said.append), said.append)(snapshots.manifests()[0])
     assert said == [
         "searchable by words now: 2,000 papers, after 0 s; vectors follow (if interrupted: akin index update)",
         "searchable by words now: 2,000 papers, 1,100 of them by meaning too, after 0 s; more vectors follow",

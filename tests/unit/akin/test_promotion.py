@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from akin import training_environment
 from akin.cli import app
 from akin.cli.evaluate import set_names
 from akin.errors import EncoderError
@@ -312,3 +313,30 @@ def test_the_commands_print_promotions(repository: Path, monkeypatch: pytest.Mon
     history = json.loads(run(app, ["encoder", "history", "--json"]).stdout)
     assert [(line["version"], line["how"]) for line in history] == [(2, "proven"), (1, "rolled back")]
     assert str(evaluations.folder(repository, digest(2))) in run(app, ["encoder", "info", "2"]).stdout
+
+
+def test_a_promotion_is_mirrored_and_a_failing_tracker_does_not_undo_it(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AKIN_MODEL_REPOSITORY", str(repository))
+    monkeypatch.setenv("AKIN_ENCODER_MIRROR", "tracking=mlflow,tracking.experiment=papers")
+    asked: list[list[str]] = []
+
+    def mirrored(_: object, module: str, arguments: list[str], left: str) -> dict[str, int]:
+        asked.append([module, *arguments])
+        if versions.promoted_number(repository) == 3:
+            raise EncoderError(f"the server is away; {left}.")
+        return {"champion": 2}
+
+    monkeypatch.setattr(training_environment, "run_in_training", mirrored)
+    run = CliRunner().invoke
+    assert run(app, ["encoder", "promote", "2", "--override", "tried"]).exit_code == 0
+    assert asked == [["pipeline.mirror", "tracking=mlflow", "tracking.experiment=papers"]]
+    result = run(app, ["encoder", "promote", "3", "--override", "tried"])
+    assert result.exit_code == 0
+    assert versions.promoted_number(repository) == 3
+    assert "the server is away; the promotion is unchanged. Mirror it again" in result.output
+    result = run(app, ["encoder", "mirror", "tracking=wandb", "--json"])
+    assert "the server is away" in str(result.exception)
+    monkeypatch.delenv("AKIN_ENCODER_MIRROR")
+    assert "AKIN_ENCODER_MIRROR" in str(run(app, ["encoder", "mirror"]).exception)

@@ -48,6 +48,34 @@ def test_sets_are_made_put_inside_a_larger_corpus_and_shown(corpus: Path, tmp_pa
     ]
 
 
+def test_a_larger_corpus_is_drawn_from_all_papers_of_a_file(corpus: Path, tmp_path: Path) -> None:
+    sets, wide = tmp_path / "sets", tmp_path / "wide/distractors.jsonl"
+    make = ["relevance", "make", str(corpus), str(sets), *FIELDS, "--kinds", "title", "--queries", "10"]
+    assert CliRunner().invoke(app, [*make, "--distractors", "0"]).exit_code == 0
+    draw = ["relevance", "distractors", str(corpus), str(wide), *FIELDS, "--most", "5"]
+    done = CliRunner().invoke(app, draw)
+    assert (done.exit_code, done.output.strip()) == (0, f"{wide}: 5 papers")
+    first = [json.loads(line)["_id"] for line in wide.read_text().splitlines()]
+    assert len(set(first)) == 5
+    assert first != ["0", "1", "2", "3", "4"], "a sample, and not the first lines"
+    assert CliRunner().invoke(app, [*draw, "--seed", "2"]).exit_code == 0
+    assert [json.loads(line)["_id"] for line in wide.read_text().splitlines()] != first
+    large = sets / "title-wide"
+    assert CliRunner().invoke(app, ["relevance", "inside", str(sets / "title"), str(wide), str(large)]).exit_code == 0
+    own = {json.loads(line)["_id"] for line in (sets / "title/corpus.jsonl").read_text().splitlines()}
+    drawn = {json.loads(line)["_id"] for line in wide.read_text().splitlines()}
+    shown = CliRunner().invoke(app, ["relevance", "show", str(large), "--json"])
+    assert json.loads(shown.output)[0]["passages"] == len(own | drawn)
+
+
+def test_a_file_without_papers_gives_no_larger_corpus(tmp_path: Path) -> None:
+    empty, path = tmp_path / "empty.jsonl", tmp_path / "distractors.jsonl"
+    empty.write_text('{"_id": "1", "title": "", "text": ""}\n')
+    done = CliRunner().invoke(app, ["relevance", "distractors", str(empty), str(path), *FIELDS])
+    assert isinstance(done.exception, PapersUnusable)
+    assert not path.exists()
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

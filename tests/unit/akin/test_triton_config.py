@@ -60,6 +60,7 @@ def test_a_stack_without_a_working_reranker_starts_all_the_same(
     folder = tmp_path / "reranker"
     (folder / "3").mkdir(parents=True)
     (folder / "PROMOTED").write_text("3\n")
+    (folder / "3/manifest.json").write_text('{"digest": "d"}')
     assert not triton.load_reranker("here", tmp_path, tmp_path / "log", key="k")
     assert "searches are not reranked" in capsys.readouterr().err
 

@@ -55,6 +55,7 @@ class Labels(msgspec.Struct, forbid_unknown_fields=True):
 
 class Annotations(msgspec.Struct, forbid_unknown_fields=True):
     summary: Text
+    runbook_url: Annotated[str, msgspec.Meta(pattern=r"^docs/runbook\.md#[a-z]+$")]
 
 
 class Alert(msgspec.Struct, forbid_unknown_fields=True):

@@ -20,7 +20,10 @@ BUILT_IN = {"PROJECT_ID", "PROJECT_NUMBER", "BUILD_ID", "LOCATION"}
 IMAGES = {
     **{name: f"deploy/{name}.Dockerfile" for name in ("triton", "retrieval", "ui", "training", "triton-gpu")},
     "retrieval-gpu": "deploy/retrieval.Dockerfile",
+    "drift": "deploy/retrieval.Dockerfile",
+    "training-gpu": "deploy/training.Dockerfile",
 }
+LOCKS = {"retrieval-gpu": "service-gpu", "drift": "service-drift"}
 
 
 class Volume(msgspec.Struct, forbid_unknown_fields=True):
@@ -96,6 +99,11 @@ def test_steps_wait_for_steps_that_come_before(build: Build) -> None:
         known.add(step.id)
 
 
+def test_a_submitted_build_has_the_history_that_tests_ask_for() -> None:
+    rules = [line for line in (ROOT / ".gcloudignore").read_text().splitlines() if not line.startswith("# ")]
+    assert rules == ["#!include:.gitignore"]
+
+
 def test_no_image_is_built_before_the_tests_passed(build: Build) -> None:
     (test,) = (step for step in build.steps if step.id == "test")
     assert (test.entrypoint, test.args) == ("bash", [".ci/run"])
@@ -121,7 +129,7 @@ def options_of(build: Build) -> dict[str, tuple[dict[str, str], dict[str, str]]]
     return found
 
 
-def test_the_six_images_are_pushed_under_the_tag_with_their_layers_cached(build: Build) -> None:
+def test_the_eight_images_are_pushed_under_the_tag_with_their_layers_cached(build: Build) -> None:
     found = options_of(build)
     assert {name: options["file"] for name, (options, _) in found.items()} == IMAGES
     for name, (options, _) in found.items():
@@ -141,7 +149,9 @@ def test_an_image_gets_the_arguments_that_its_dockerfile_has(build: Build) -> No
         assert {"REVISION", "VERSION", "SOURCE"} <= set(arguments), name
         base = "TRITON_IMAGE" if name == "triton-gpu" else "PYTHON_IMAGE"
         assert arguments[base] == example()[base]
-        assert arguments.get("LOCK") == ("service-gpu" if name == "retrieval-gpu" else None)
+        assert arguments.get("LOCK") == LOCKS.get(name)
+        # Only the image for GPUs has CUDA's libraries, which are dependencies of torch.
+        assert arguments.get("TORCH_DEPENDENCIES") == ("" if name == "training-gpu" else None)
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert build.substitutions["_VERSION"] == version
 

@@ -24,6 +24,8 @@ READERS: dict[type[EnvironmentSettings], list[str]] = {
 FIXED = {
     *("AKIN_DATA", "AKIN_MODEL_REPOSITORY", "AKIN_SERVICE_HOST", "AKIN_SERVICE_PORT", "AKIN_UI_HOST", "AKIN_UI_PORT"),
     "AKIN_VECTOR_DEVICE",  # the profile gpu alone
+    # The images lack Milvus's client.
+    *("AKIN_MILVUS_URI", "AKIN_MILVUS_TOKEN", "AKIN_MILVUS_PREFIX", "AKIN_MILVUS_SECONDS", "AKIN_MILVUS_EFFORT"),
     *("AKIN_SERVICE_METRICS_HOST", "AKIN_SERVICE_METRICS_PORT"),
     *("AKIN_TRITON_HTTP_PORT", "AKIN_TRITON_GRPC_PORT", "AKIN_TRITON_METRICS_PORT", "AKIN_ENCODER_INNER"),
 }
@@ -229,10 +231,10 @@ def test_only_embedding_and_monitoring_services_reach_triton(compose: Compose) -
         assert "default" not in networks
         assert not compose.services[triton].ports
         near = {name for name in compose.services if networks_of(compose, name) & networks}
-        users = {"index", "retrieval", "retrieval-gpu", "drift"}
+        users = {"index", "retrieval", "retrieval-gpu", "drift", "refresh"}
         assert near == {"triton", "triton-gpu", *users, "prometheus", "alertmanager", "grafana"}
     assert {name for name in compose.services if "encoder" in networks_of(compose, name)} == {
-        "triton", "triton-gpu", "index", "retrieval", "retrieval-gpu", "drift",
+        "triton", "triton-gpu", "index", "retrieval", "retrieval-gpu", "drift", "refresh",
     }  # fmt: skip
     used = {network for name in compose.services for network in networks_of(compose, name)}
     assert used == set(compose.networks)
@@ -289,7 +291,9 @@ def test_everything_installed_is_locked(name: str) -> None:
     for line in dockerfile(f"{name}.Dockerfile"):
         for command in re.findall(r"pip [^&]*install [^&]*", line):
             assert "--require-hashes" in command or "torch.txt" in command
-            assert "--no-deps" in command
+            assert "--no-deps" in command or "$TORCH_DEPENDENCIES" in command
+    if name == "training":
+        assert "ARG TORCH_DEPENDENCIES=--no-deps" in dockerfile("training.Dockerfile")
 
 
 def test_dockerignore_permits_what_the_images_copy() -> None:

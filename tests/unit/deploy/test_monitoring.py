@@ -15,6 +15,7 @@ from prometheus_client import Metric
 from akin.stack_settings import ROOT
 from retrieval_service import errors
 from retrieval_service.latest_drift import LatestDrift
+from retrieval_service.latest_refresh import LatestRefresh
 from retrieval_service.metrics import Metrics
 from tests.unit.deploy.composition import read
 from tests.unit.deploy.monitoring import (
@@ -32,6 +33,7 @@ from tests.unit.deploy.monitoring import (
 def exported() -> list[Metric]:
     metrics = Metrics()
     metrics.export(LatestDrift(ROOT / "absent"))
+    metrics.export(LatestRefresh(ROOT / "absent"))
     return list(metrics.registry.collect())
 
 
@@ -64,6 +66,7 @@ def test_every_label_in_use_has_these_values() -> None:
     jobs = {job.job_name for job in prometheus().scrape_configs}
     codes = {each.code for each in vars(errors).values() if isinstance(each, type) and hasattr(each, "code")}
     known = {"job": jobs, "reason": codes, "route": {"/search", "/health.*|/metrics"}, "status": {"5..", "499"}}
+    known["bound"] = {"estimate", "lower", "upper"}
     known["outcome"] = {"stored", "dropped", "failed"}
     known["le"] = {
         sample.labels["le"]

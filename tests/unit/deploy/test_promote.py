@@ -24,7 +24,6 @@ VARIABLES = {
     "CORPUS_URL": "gs://corpus/papers.jsonl.gz",
     "EVALUATION_URL": "gs://sets",
     "RELEASES_URL": "gs://releases",
-    "RELEASE_SETTING": "SOME_SETTING",
     "REGION": "earth1",
     "PROJECT": "project",
     "SERVICE": "papers",
@@ -44,13 +43,18 @@ echo "$(basename "$0") $*" >> "$LOG"
 """
 GCLOUD = f"""{LOG}
 case "$*" in
-  "storage rsync --recursive gs://models "*)
-    mkdir -p "$5/text_encoder/2" "$5/text_encoder/evaluations"
-    echo 1 > "$5/text_encoder/PROMOTED"
-    echo '{{"digest": "{DIGEST}"}}' > "$5/text_encoder/2/manifest.json" ;;
   "storage rsync --recursive gs://sets "*) mkdir -p "$5/cranes" ;;
   "run services describe "*) echo '{json.dumps(SERVICE)}' ;;
   "auth print-identity-token") echo token ;;
+esac
+"""
+AKIN = f"""{LOG}
+case "$*" in
+  "fetch models gs://models")
+    mkdir -p "$AKIN_MODEL_REPOSITORY/text_encoder/2"
+    echo 1 > "$AKIN_MODEL_REPOSITORY/text_encoder/PROMOTED"
+    echo '{{"digest": "{DIGEST}"}}' > "$AKIN_MODEL_REPOSITORY/text_encoder/2/manifest.json" ;;
+  push*) echo "$3@{DIGEST}" ;;
 esac
 """
 CURL = f"""{LOG}
@@ -67,7 +71,7 @@ Run = Callable[..., tuple[int, str, list[str]]]
 def run(tmp_path: Path) -> Run:
     """Return a function that runs steps, and returns the last exit status, its error, and every call that was made."""
     (tmp_path / "bin").mkdir()
-    for name, script in {"gcloud": GCLOUD, "docker": LOG, "curl": CURL, "akin": LOG}.items():
+    for name, script in {"gcloud": GCLOUD, "docker": LOG, "curl": CURL, "akin": AKIN}.items():
         (tmp_path / "bin" / name).write_text(script)
         (tmp_path / "bin" / name).chmod(0o755)
     log = tmp_path / "log"
@@ -103,22 +107,32 @@ def test_a_version_is_evaluated_promoted_indexed_deployed_tested_and_recorded(ru
     staged = tmp_path / "staged"
     ours = [call for call in calls if call.startswith("akin ")]
     assert ours == [
+        "akin fetch models gs://models",
         f"akin evaluate 1 2 --set {staged}/sets/cranes/",
         "akin encoder promote 2",
         f"akin index build {staged}/corpus-papers.jsonl.gz",
+        "akin push models gs://releases/models",
+        "akin push snapshot gs://releases/snapshot",
+        "akin push models gs://models",
     ]
     (built,) = (call for call in calls if call.startswith("docker "))
     assert f"--tag=earth1-docker.example/p/shelf/retrieval:{TAG}" in built
     (update,) = (call for call in calls if call.startswith("gcloud run services update papers"))
     assert "--no-traffic --tag=candidate" in update
-    assert f"--update-env-vars=SOME_SETTING=gs://releases/{TAG}" in update
+    # Each container gets its own image and its own files, by their digest.
+    retrieval, triton = update.split("--container=retrieval ")[1].split(" --container=triton ")
+    assert retrieval == (
+        f"--image=earth1-docker.example/p/shelf/retrieval:{TAG} "
+        f"--update-env-vars=AKIN_SNAPSHOT_SOURCE=gs://releases/snapshot@{DIGEST}"
+    )
+    assert triton == f"--update-env-vars=AKIN_MODELS_SOURCE=gs://releases/models@{DIGEST}"
     asked = [call for call in calls if call.startswith("curl")]
     assert ["candidate.example" in call for call in asked] == [True, True, False, False]
     switched = [call for call in calls if "update-traffic" in call]
     assert len(switched) == 1
     assert switched[0].endswith("--to-tags=candidate=100")
     # What other machines read is changed last.
-    assert calls[-1] == f"gcloud storage cp {staged}/models/text_encoder/PROMOTED gs://models/text_encoder/PROMOTED"
+    assert calls[-1] == "akin push models gs://models"
     assert calls.index(switched[0]) < calls.index(asked[-1]) < len(calls) - 1
 
 
@@ -147,7 +161,7 @@ def test_an_odd_event_is_refused_before_anything_is_changed(run: Run, changed: d
     code, error, calls = run("stage", **changed)
     assert code == 2
     assert said in error
-    assert all(call.startswith("gcloud storage") for call in calls)
+    assert all(call.startswith(("gcloud storage", "akin fetch")) for call in calls)
 
 
 def test_nothing_is_built_where_the_version_serves_already(run: Run, tmp_path: Path) -> None:
@@ -162,7 +176,14 @@ def test_the_commands_of_akin_exist() -> None:
     from akin.cli import app
 
     called = re.findall(r'"\$akin" ([a-z]+)(?: ([a-z]+))?', (ROOT / "deploy/promote").read_text("utf-8"))
-    assert set(called) == {("evaluate", ""), ("encoder", "promote"), ("index", "build")}
+    assert set(called) == {
+        ("evaluate", ""),
+        ("encoder", "promote"),
+        ("fetch", "models"),
+        ("index", "build"),
+        ("push", "models"),
+        ("push", "snapshot"),
+    }
     commands = get_command(app).commands  # type: ignore[attr-defined]
     for group, command in called:
         assert group in commands

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import tomllib
 from pathlib import Path
 
 from akin.stack_settings import ROOT
@@ -35,6 +37,17 @@ def test_every_folder_of_this_project_that_training_imports_is_in_the_image() ->
     assert {"akin", "retrieval_service"} <= wanted
     for name in wanted:
         assert copied()[name] == f"{SOURCE}/{name}"
+
+
+def test_a_container_trains_by_the_command_that_a_user_types() -> None:
+    text = (ROOT / "deploy/training.Dockerfile").read_text()
+    assert "exec /opt/akin/bin/python -m akin" in text
+    assert "> /opt/akin/bin/akin" in text
+    lock = (ROOT / "training/requirements.lock").read_text()
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for requirement in [*extras["cli"], *extras["cloud"]]:
+        name = re.split(r"[><=\[; ]", requirement)[0]
+        assert re.search(rf"^{name}==", lock, re.MULTILINE), name
 
 
 def test_hydras_files_are_where_the_code_looks_for_them() -> None:

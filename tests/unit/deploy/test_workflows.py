@@ -21,6 +21,8 @@ PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
 WRITES = {
     ("data.yml", "reproduce", "id-token"),
     ("data.yml", "comment", "pull-requests"),
+    ("docs.yml", "publish", "id-token"),
+    ("docs.yml", "publish", "pages"),
     ("promote.yml", "promote", "id-token"),
     ("release.yml", "images", "packages"),
     ("release.yml", "publish", "contents"),
@@ -40,8 +42,9 @@ RUNS = [(name, job, step["run"]) for name, job, step in STEPS if "run" in step]
 
 
 def test_there_is_a_workflow_for_each_occasion() -> None:
-    assert list(WORKFLOWS) == ["checks.yml", "data.yml", "images.yml", "promote.yml", "release.yml"]
+    assert list(WORKFLOWS) == ["checks.yml", "data.yml", "docs.yml", "images.yml", "promote.yml", "release.yml"]
     assert WORKFLOWS["promote.yml"]["on"]["repository_dispatch"] == {"types": ["model-promoted"]}
+    assert WORKFLOWS["docs.yml"]["jobs"]["publish"]["if"] == "github.event_name == 'push'"
     assert {"dvc.lock", "**.dvc"} <= set(WORKFLOWS["data.yml"]["on"]["pull_request"]["paths"])
 
 

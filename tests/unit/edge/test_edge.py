@@ -14,12 +14,14 @@ from akin.edge import (
     BodyTooLong,
     SecurityHeaders,
     SlowBody,
+    TooManyBodies,
     api_headers,
     limited_body,
     page_headers,
     parse_origins,
     refuse,
 )
+from akin.edge.bodies import _Arriving
 
 
 def directives(headers: dict[str, str]) -> dict[str, list[str]]:
@@ -93,6 +95,20 @@ async def test_a_longer_body_is_refused_before_it_is_read() -> None:
 async def test_a_longer_body_in_chunks_is_refused_in_the_middle() -> None:
     with pytest.raises(BodyTooLong):
         await body(receive_of(b"0123456789", b"x"))
+
+
+async def test_bodies_that_arrive_together_have_a_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Arriving, "most", 25)
+    slow = [asyncio.ensure_future(limited_body({"headers": []}, receive_of(b"0123456789"), 10, 30)) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    with pytest.raises(TooManyBodies):
+        await body(receive_of(b"0123456", b""))
+    assert await body(receive_of(b"01234", b"")) == b"01234"
+    for each in slow:
+        each.cancel()
+    await asyncio.wait(slow)
+    assert await body(receive_of(b"0123456789", b"")) == b"0123456789"
+    assert _Arriving.held == 0
 
 
 async def test_a_body_that_does_not_arrive() -> None:

@@ -135,6 +135,10 @@ def test_a_liked_paper_replaces_the_query() -> None:
     assert search_request(PageState(q="x", varied=True))["diversity"] == 0.3
     assert "diversity" not in search_request(PageState(q="x", varied=True, sort="newest"))
     assert search_request(PageState(like=("a",), unlike=("b",)))["unlike"] == ["b"]
+    assert {"citation_boost", "chase"}.isdisjoint(body)
+    linked = search_request(PageState(q="x", boosted=True, chase=True))
+    assert (linked["citation_boost"], linked["chase"]) == (0.5, True)
+    assert "citation_boost" not in search_request(PageState(q="x", boosted=True, sort="oldest"))
 
 
 async def test_the_corpus_is_requested_again_only_for_another_snapshot() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from gradio_ui import render
 from gradio_ui.answers import Answer, Facets, Suggestion
+from gradio_ui.chased import chased
 from gradio_ui.controls import facets, offers, order_fact, toolbar
 from gradio_ui.state import PageState
 from gradio_ui.words import words
@@ -33,9 +34,53 @@ def test_each_order_is_a_link_and_the_present_one_is_marked() -> None:
 
 def test_the_order_by_citations_is_there_where_they_are_known() -> None:
     assert "Most cited" not in toolbar(STATE, EN)
-    link = Elements(toolbar(STATE.sorted_by("citations"), EN, cited=True)).all("a")[-1]
+    links = {link["title"]: link for link in Elements(toolbar(STATE.sorted_by("citations"), EN, cited=True)).all("a")}
+    link = links[EN("order.citations_info")]
     assert (link["href"], link.get("aria-current")) == ("?q=x&categories=cs.LG&sort=citations", "true")
+    assert EN("order.boosted_info") not in links
     assert order_fact(answer(sort={"by": "citations", "papers": 9}), EN) == "most cited of the 9 best matches"
+
+
+def test_citations_and_linked_papers_are_offered_where_citations_are_known() -> None:
+    assert "Citations count" not in toolbar(STATE, EN)
+    assert "Linked papers" not in toolbar(STATE, EN)
+    boost, chase = Elements(toolbar(STATE, EN, cited=True)).all("a")[-2:]
+    assert (boost["href"], boost.get("aria-current")) == ("?q=x&categories=cs.LG&boosted=1", None)
+    # The page stays where it is: the linked papers are the same on each.
+    assert (chase["href"], chase.get("aria-current")) == ("?q=x&categories=cs.LG&chase=1&offset=20", None)
+    # What is on can be switched off, also where no result has citations.
+    boost, chase = Elements(toolbar(STATE.boost(True).chasing(True), EN)).all("a")[-2:]
+    assert (boost["href"], boost.get("aria-current")) == ("?q=x&categories=cs.LG&chase=1", "true")
+    assert (chase["href"], chase.get("aria-current")) == ("?q=x&categories=cs.LG&boosted=1", "true")
+    counting = {"by": "relevance", "papers": 163, "citation_boost": 0.5}
+    assert order_fact(answer(sort=counting), EN) == "the 163 best matches, citations count"
+
+
+CHASED = {
+    "id": "c",
+    "title": "Linked <b>",
+    "date": "2020-01-02",
+    "cited_by": ["1", "2", "3", "gone"],
+    "cites": ["2"],
+}
+
+
+def test_linked_papers_are_shown_with_the_results_that_they_are_linked_with() -> None:
+    results = [{"id": str(number), "title": f"T{number} {'<' * 100}"} for number in range(1, 4)]
+    found = answer(results=results, chased=[CHASED])
+    assert chased(STATE, found, EN) == ""
+    shown = Elements(chased(STATE.chasing(True), found, EN))
+    assert "Linked <b>" in shown.text
+    assert f"cited by 4 of the best results: “T1 {'<' * 57}…”, “T2 {'<' * 57}…”, “T3" in shown.text
+    assert "and 1 more; cites “T2 " in shown.text
+    assert shown.all("a")[0]["href"] == "paper/c"
+    german = chased(STATE.chasing(True), found, words("de"))
+    assert "zitiert von 4 der besten Treffer" in german
+    assert "2. Jan. 2020" in german
+
+
+def test_the_lack_of_linked_papers_is_said() -> None:
+    assert EN("chased.none") in chased(STATE.chasing(True), answer(), EN)
 
 
 def test_the_switch_for_varied_results_is_there_where_they_can_be_spread() -> None:

@@ -81,6 +81,9 @@ def test_a_list_is_searched_by_within_and_for_what_it_lacks(client: TestClient, 
     assert asked[-1] == ("/search", {"query": "words", "ids": ["a"], "k": 20})
     answer = client.post("/list/missing", json={"ids": ["a"], "unlike": ["b"]}).json()
     assert asked[-1] == ("/lists/missing", {"ids": ["a"], "unlike": ["b"], "k": 20})
+    # More are asked for where the script leaves out those of a list that is longer than a question.
+    client.post("/list/like", json={"ids": [f"p{number}" for number in range(1000)], "unlike": []})
+    assert asked[-1][1]["k"] == 100
     assert answer["papers"][0]["near"] == [{"id": "x", "title": "X"}]
     assert answer["topics"] == [{"papers": 2, "near": [{"id": "x", "title": "X"}]}]
 

@@ -54,11 +54,12 @@ ANSWER = {
     "results": [PAPER] * 10, "k": 10, "offset": 10, "degraded": "1", "notes": ["2"], "searched": 300,
     "query": {"like": [{"id": "3", "title": "4"}], "unlike": [{"id": "5"}], "operators": ["6"], "truncated": True},
     "timings": {"total_ms": 5, "embed_ms": 1, "vectors_ms": 1, "lexical_ms": 1, "fuse_ms": 1, "fetch_ms": 1},
-    "sort": {"by": "newest", "papers": 5, "half_life": 3, "diversity": 0.3},
+    "sort": {"by": "newest", "papers": 5, "half_life": 3, "diversity": 0.3, "citation_boost": 1},
     "facets": {"years": [{"year": 2020, "papers": 5}], "categories": [{"code": "7", "papers": 3}], "papers": 8},
     "suggestions": [{"label": "9", "query": "10"}], "next_cursor": "1",
+    "chased": [{"id": "3", "title": "4", "cited_by": ["5"], "cites": ["6", "7", "8", "9"]}],
 }  # fmt: skip
-STATE = PageState(like=("1",), categories=("5",), from_year=2000, offset=10, k=10)
+STATE = PageState(like=("1",), categories=("5",), from_year=2000, offset=10, k=10, chase=True)
 
 
 def answer(**fields: object) -> Answer:

@@ -31,6 +31,8 @@ def states(draw: st.DrawFn) -> PageState:
         withdrawn=draw(st.sampled_from(WITHDRAWN)),
         sort=draw(st.sampled_from(SORTS)),
         varied=draw(st.booleans()),
+        boosted=draw(st.booleans()),
+        chase=draw(st.booleans()),
         k=draw(st.integers(1, 100)),
         offset=draw(st.integers(0, 1000)),
     )

@@ -37,7 +37,7 @@ def test_no_such_file(tmp_path):
     [
         (b"", PaperFileUnreadable, "is empty"),
         (b"\xef\xbb\xbf", UnknownFormat, "is not JSON lines"),
-        (gzip.compress(b""), PaperFileUnreadable, "is empty"),
+        (gzip.compress(b"", mtime=0), PaperFileUnreadable, "is empty"),
         (b"PK\x03\x04rest", PaperFileUnreadable, "zip archive; unpack"),
         ("[]".encode("utf-16"), PaperFileUnreadable, "UTF-16"),
         (b"\x1f\x8b\x08broken", PaperFileUnreadable, "breaks off|is corrupt"),

@@ -116,8 +116,8 @@ class Scripted:
         """Return the word in small letters without a final s; none for "the"."""
         return () if word.lower() == "the" else (word.lower().strip(".").removesuffix("s"),)
 
-    def find_terms(self, text: str, terms: Any) -> Any:
-        return WordForms(self.terms_of).find(text, terms)
+    def find_terms(self, texts: Sequence[str], terms: Any) -> Any:
+        return WordForms(self.terms_of).find(texts, terms)
 
     def plain_word(self, word: str) -> str:
         return word.lower()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -16,9 +17,9 @@ from akin.papers.text.mathematics import mathematics
 from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.errors import EncoderUnavailable
 from retrieval_service.ports import Hits, Match
-from retrieval_service.search.highlights import QueryWords
+from retrieval_service.search.highlights import QueryWords, mark
 from retrieval_service.search.planner import plan_search
-from retrieval_service.search.reasons import Half, reason
+from retrieval_service.search.reasons import Half, in_words, reason
 from retrieval_service.search.request import Mode, SearchRequest, Sort
 
 PAPERS = [
@@ -41,7 +42,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> TantivyIndex:
 
 def marked(index: TantivyIndex, fakes: Any, query: str, text: str) -> list[str]:
     plan = plan_search(SearchRequest(text=query), fakes.ListCatalogue(PAPERS))
-    return [text[start:end] for start, end, _ in QueryWords.of(plan, index).find(text)]
+    return [text[start:end] for start, end, _ in QueryWords.of(plan, index).find([text])[0]]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +131,12 @@ async def test_results_say_where_words_are_and_which_sentence_fits(engine: Any, 
         "abstract": [[36, 42]],
         "sentence": [20, 49],
         "why": "very near in meaning; title has 'Graph' and 'networks'; 1st by words, 1st by meaning",
+        "coded_why": [
+            {"code": "very_near", "values": {}},
+            {"code": "title_has", "values": {"words": "'Graph', 'networks'"}},
+            {"code": "rank_by_words", "values": {"rank": 1}},
+            {"code": "rank_by_meaning", "values": {"rank": 1}},
+        ],
     }
     assert first.abstract[20:49] == "Pre-training of graphs helps."
     # "Other things" has no word of the query, so the vectors of its sentences decide.
@@ -156,6 +163,14 @@ async def test_a_search_by_vectors_alone_takes_the_nearest_sentence_unless_anoth
     found = (await search(engine, corpus, **asked)).results
     assert [result.highlights.sentence for result in found][:2] == [(20, 49), None]
     assert len(corpus.sentences) == 2
+
+
+async def test_results_of_one_half_are_explained_where_the_other_found_nothing(engine: Any, corpus: Any) -> None:
+    corpus.lexical.scores = {}
+    for result in (found := (await search(engine, corpus)).results):
+        assert result.highlights.why.endswith(" by meaning")
+        assert " by words" not in result.highlights.why
+    assert found
 
 
 async def test_nothing_is_looked_up_without_highlights(engine: Any, corpus: Any) -> None:
@@ -201,17 +216,27 @@ HITS = Hits(np.arange(30), np.linspace(0.9, 0.1, 30).astype(np.float32), (0.1, 1
     [(0, "very near in meaning; 1st"), (10, "near in meaning; 11th"), (21, "somewhat near in meaning; 22nd")],
 )
 def test_nearness_is_measured_from_an_unrelated_paper(place: int, words: str) -> None:
-    assert reason(("", []), ("", []), Half(HITS, place), None) == f"{words} by meaning"
+    assert in_words(reason(("", []), ("", []), Half(HITS, place), None)) == f"{words} by meaning"
 
 
 def test_reasons_name_a_few_words_and_the_reranker() -> None:
     text = "one two three four"
     matches = [Match(0, 3, "one"), Match(4, 7, "two"), Match(8, 13, "three"), Match(14, 18, "four")]
-    said = reason(("", []), (text, matches), None, Half(HITS, 2), reranked=True)
+    said = in_words(reason(("", []), (text, matches), None, Half(HITS, 2), reranked=True))
     assert said == ("abstract has 'one', 'two', 'three' and more; 3rd by words; ordered by the reranker")
-    assert "abstract has 'one', 'two' and 'three'" in reason(("", []), (text, matches[:3]), None, None)
+    assert "abstract has 'one', 'two' and 'three'" in in_words(reason(("", []), (text, matches[:3]), None, None))
 
 
 def test_a_pattern_of_many_signs_is_no_heavy_work(index: TantivyIndex) -> None:
     words = QueryWords({}, index, ["aaa" + "*a" * 40 + "*b"])
-    assert words.find("a" * 5_000 + " aaa" + "a" * 50 + "b") == [Match(5_001, 5_055, "aaa" + "*a" * 40 + "*b")]
+    assert words.find(["a" * 5_000 + " aaa" + "a" * 50 + "b"]) == [[Match(5_001, 5_055, "aaa" + "*a" * 40 + "*b")]]
+
+
+def test_the_first_of_the_sentences_with_the_same_words_is_the_best(index: TantivyIndex) -> None:
+    words = QueryWords({"cat": 0.1, "dog": 0.2, "bird": 0.3, "fish": 0.01}, index)
+    text = "Fish. Birds and dogs and cats. Cats, dogs, birds. Cat cat cat cat cat cat cat."
+    found: Any = SimpleNamespace(title="", abstract=text)
+    (marked,) = mark([found], words)
+    assert marked.best is not None
+    assert text[slice(*marked.best)] == "Birds and dogs and cats."
+    assert marked.share == pytest.approx(0.6 / 0.61, abs=1e-4)

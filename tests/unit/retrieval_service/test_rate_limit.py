@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from akin.edge.proxies import trust_in
 from akin.keys import Key
 from retrieval_service.app import create_app
-from retrieval_service.routes.costs import references_cost, search_cost, several
+from retrieval_service.routes.costs import missing_cost, references_cost, search_cost, several
 from retrieval_service.routes.rate_limit import RateLimit, charge
 from retrieval_service.search.request import SearchRequest
 from retrieval_service.settings import Settings
@@ -179,6 +179,7 @@ def test_what_requests_cost() -> None:
     assert search_cost(SearchRequest(text="a", highlight=True)) == 0
     assert search_cost(SearchRequest(text="a", highlight=True, nearest_sentences=True)) == 1
     assert search_cost(SearchRequest(text="a", chase=True)) == 1
+    assert [missing_cost(count) for count in (1, 20, 1000)] == [10, 11, 60]
     assert [references_cost(count) for count in (0, 1, 10, 11, 2000)] == [0, 0, 0, 1, 199]
     assert [several(count, 8) for count in (0, 1, 8, 9, 16, 17)] == [0, 0, 0, 1, 1, 2]
 

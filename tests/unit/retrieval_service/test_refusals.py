@@ -19,7 +19,7 @@ from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.corpus.manifest import EncoderRecord
 from retrieval_service.corpus.open_corpus import OpenCorpus
-from retrieval_service.corpus.refusals import LONGEST_PAUSE, RefusedSnapshot, file_states
+from retrieval_service.corpus.refusals import LONGEST_PAUSE, RefusedSnapshots, file_states
 from retrieval_service.errors import EncoderMismatch, EncoderUnavailable, NoSnapshot, SnapshotInvalid, Unavailable
 from retrieval_service.metrics import Metrics
 from retrieval_service.ports import EncoderIdentity
@@ -41,7 +41,7 @@ class Refused:
         self.serving = LiveCorpus(
             SnapshotDirectory(data), self.encoders, Metrics(), open_as=self._open, watch_seconds=1.0
         )
-        self.serving._refusals = RefusedSnapshot(1.0, self.clock)
+        self.serving._refusals = RefusedSnapshots(1.0, self.clock)
         self.files = published_manifest(data, "one", EncoderRecord(1, DIGEST, 2))
         self.path = SnapshotDirectory(data).path("one")
         (self.path / "vectors.faiss").write_bytes(b"bad")

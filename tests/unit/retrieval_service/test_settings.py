@@ -59,6 +59,7 @@ def test_every_setting_of_the_service_either_changes_answers_or_is_known_not_to(
         *(
             "bulk_seconds",
             "collection_share",
+            "recall_share",
             "feedback_opened",
             "interleave",
             "interleave_share",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+from random import Random
 
 import pytest
 
@@ -10,6 +12,7 @@ from retrieval_service.adapters import word_forms
 from retrieval_service.adapters.english import english_analyzer
 from retrieval_service.adapters.tex import to_plain_text
 from retrieval_service.adapters.word_forms import WordForms
+from retrieval_service.ports import Match
 
 _ANALYZER = english_analyzer()
 
@@ -34,7 +37,7 @@ def terms_of(word: str) -> list[str]:
 def test_places_are_those_of_whole_words(text: str, terms: Collection[str], words: list[str]) -> None:
     forms = WordForms(terms_of)
     for _ in range(2):  # the second time from the words that were kept
-        found = forms.find(text, terms)
+        (found,) = forms.find([text], terms)
         assert [text[one.start : one.end] for one in found] == words
         assert [one.start for one in found] == sorted(one.start for one in found)
 
@@ -48,7 +51,7 @@ def test_a_word_is_analysed_once_for_all_texts_and_a_long_one_each_time() -> Non
 
     forms = WordForms(analyse)
     for text in ("one two", "two three", f"three {'x' * 100}", "x" * 100):
-        forms.find(text, {"two"})
+        forms.find([text], {"two"})
     assert sorted(asked) == ["one", "three", "two", "x" * 100, "x" * 100]
 
 
@@ -57,5 +60,27 @@ def test_the_words_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) ->
     forms = WordForms(terms_of)
     for number in range(100):
         text = f"net word{number}"
-        assert [text[one.start : one.end] for one in forms.find(text, {"net", f"word{number}"})] == text.split()
+        assert [text[one.start : one.end] for one in forms.find([text], {"net", f"word{number}"})[0]] == text.split()
         assert len(forms._kept.forms) <= 10
+
+
+def test_many_texts_have_the_places_that_a_search_word_by_word_finds() -> None:
+    random = Random(7)
+    pieces = ["net", "networks", "(net)", "xnet", "co-op", "coop", "CO$_2$", "naïve", "α-decay", "net-", "a" * 50]
+    spaces = [" ", "\n", "  ", "\u00a0"]
+    forms = WordForms(terms_of)
+    for _ in range(200):
+        texts = [
+            "".join(random.choice(pieces) + random.choice(spaces) for _ in range(random.randrange(9)))
+            for _ in range(random.randrange(1, 6))
+        ]
+        terms = set(random.sample(["net", "network", "co", "op", "coop", "co2", "naiv", "alpha", "decay"], 4))
+        found = forms.find(texts, terms)
+        assert found == [
+            [
+                Match(word.start() + one.start, word.start() + one.end, one.term)
+                for word in re.finditer(r"\S+", text)
+                for one in WordForms(terms_of).find([word[0]], terms)[0]
+            ]
+            for text in texts
+        ]

@@ -41,8 +41,13 @@ def aside(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("exchanged", [False, True])
 @pytest.mark.parametrize("exists", [False, True])
-def test_a_folder_takes_the_place_of_another_one(tmp_path: Path, aside: Path, exists: bool) -> None:
+def test_a_folder_takes_the_place_of_another_one(
+    tmp_path: Path, aside: Path, exists: bool, exchanged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not exchanged:
+        monkeypatch.setattr(durable, "_exchange", lambda *_: False)
     if exists:
         (tmp_path / "map/other").mkdir(parents=True)
         (tmp_path / ".making-old/of-a-kill").mkdir(parents=True)

@@ -46,7 +46,11 @@ def test_a_waiting_process_gets_the_lock_although_its_file_was_deleted(tmp_path:
     assert got.is_set()
 
 
-@pytest.mark.parametrize(("written", "told"), [(None, os.getpid()), ("", None), ("no number", None)])
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [(None, os.getpid()), ("", None), ("no number", None)],
+    ids=["a process", "nothing", "no number"],
+)
 def test_who_waits_is_told_the_holder_once_and_goes_on(tmp_path: Path, written: str | None, told: int | None) -> None:
     path, holders, got = tmp_path / "lock", list[int | None](), threading.Event()
 

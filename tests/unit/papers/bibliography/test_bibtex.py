@@ -1,6 +1,7 @@
 import pytest
 
 from akin.papers import Author
+from akin.papers.authors import MORE_AUTHORS
 from akin.papers.bibliography import BrokenEntry, Entry
 from akin.papers.bibliography.bibtex import bibtex_entries, bibtex_names
 from akin.papers.publication import Publication
@@ -59,7 +60,9 @@ def test_an_entry_is_read_whole():
     ("field", "authors"),
     [
         ("Jane van der Berg", [Author("van der Berg", "Jane")]),
-        ("van der Berg, Jane and others", [Author("van der Berg", "Jane")]),
+        ("van der Berg, Jane and others", [Author("van der Berg", "Jane"), MORE_AUTHORS]),
+        ("others and Jane Berg", [Author("Berg", "Jane")]),
+        ("others", []),
         ("King, Jr., Martin Luther", [Author("King", "Martin Luther", "Jr.")]),
         ("{World {H}ealth Organization} and {OpenAI}", [
             Author("World Health Organization", collaboration=True), Author("OpenAI", collaboration=True)]),

@@ -21,6 +21,7 @@ from training.evaluation.served import ServedReranker
 from training.evaluation.systems import system_description
 from training.progress import log_duration, log_progress
 from training.registry import model_card, publish, source, supported
+from training.sparse import SparseWords
 
 BASE = "base"
 LEXICAL = "bm25"
@@ -42,6 +43,11 @@ def evaluate_versions(options: argparse.Namespace) -> str:
         if options.served is None:
             raise EvaluationError("--reranker measures the service's search: give --served DIR too.")
         reranker = ServedReranker(rerankers / str(options.reranker), options.rerank, options.runtime)
+    if options.sparse and (options.served is None or options.output is None):
+        raise EvaluationError(
+            "--sparse measures the service's search with other words than it has by default: give --served DIR, and "
+            "--output DIR, as such a report decides no promotion."
+        )
     candidates = {version_name(number): model / str(number) for number in options.version}
     systems, against = load_systems(
         options.repository,
@@ -71,8 +77,9 @@ def evaluate_versions(options: argparse.Namespace) -> str:
         served=options.served,
         reranker=reranker,
         reranked=list(candidates),
+        sparse=SparseWords(options.sparse) if options.sparse else None,
     )
-    if reranker is not None:
+    if reranker is not None and not options.sparse:
         more.append(rerankers / publish.EVALUATIONS / str(reranker.description["reranker"]))
     for folder in more:
         write_report(report, folder)
@@ -241,6 +248,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--rerank", metavar="N", type=int, default=30, help="best results that it puts in order (default: 30)"
+    )
+    parser.add_argument(
+        "--sparse",
+        metavar="MODEL",
+        help="rank words by the weights of this SparseEncoder instead of BM25; needs --output",
     )
     parser.add_argument("--output", metavar="DIR", type=Path, help="default: evaluations/DIGEST beside the versions")
     parser.add_argument("--json", action="store_true", help="print the report as JSON, with its `folder`")

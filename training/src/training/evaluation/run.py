@@ -48,6 +48,7 @@ from training.evaluation.subjects import SubjectPapers
 from training.evaluation.systems import AnySystem, system_description
 from training.evaluation.vectors import Vectors
 from training.progress import log_progress
+from training.sparse import SparseWords
 
 SUBJECT_AGREEMENT = "subject agreement"
 SUBJECT_PROBE = "subject probe"
@@ -82,6 +83,7 @@ def evaluate_systems(
     aimed: Sequence[str] = (),
     reranker: ServedReranker | None = None,
     reranked: Sequence[str] = (),
+    sparse: SparseWords | None = None,
     progress: Callable[[str], None] = log_progress,
 ) -> EvaluationReport:
     """Measure every system on every set, and write the report as JSON, as Markdown and as plots.
@@ -106,6 +108,7 @@ def evaluate_systems(
         aimed: names of the sets whose kind of search training aimed at.
         reranker: measures `NAME reranked` too, if the service's search is measured.
         reranked: names of the encoders whose results it puts in order.
+        sparse: ranks words by learned weights instead of BM25, if the service's search is measured.
         progress: called with a line from time to time.
 
     Returns:
@@ -142,12 +145,13 @@ def evaluate_systems(
             "seed": seed,
             "depth": depth,
             **({"service": settings_of_answers()} if served else {}),
+            **({"sparse": {"name": sparse.name, "digest": sparse.digest}} if sparse else {}),
         },
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=machine(),
     )
     vectors = Vectors(cache, progress)
-    search = ServedSearch(served, vectors, progress) if served else None
+    search = ServedSearch(served, vectors, progress, sparse) if served else None
     for collection in collections:
         size = Set(
             kind=RETRIEVAL,

@@ -33,6 +33,7 @@ from training.encoders import version_scorer
 from training.errors import EvaluationError
 from training.evaluation.systems import System, system_description
 from training.evaluation.vectors import Vectors, encode_checked, vectors_identity
+from training.sparse import SparseWords
 
 WORDS = "lexical"
 """Name of the search by words alone, which is the same for every encoder."""
@@ -131,9 +132,15 @@ class ServedSearch:
     An index is made once for each corpus and encoder. Collections with the same passages share it.
     """
 
-    def __init__(self, folder: Path, vectors: Vectors, progress: Callable[[str], None]) -> None:
-        """Keep indexes and the passages' vectors in `folder`; take the queries' vectors from `vectors`."""
+    def __init__(
+        self, folder: Path, vectors: Vectors, progress: Callable[[str], None], sparse: SparseWords | None = None
+    ) -> None:
+        """Keep indexes and the passages' vectors in `folder`; take the queries' vectors from `vectors`.
+
+        With `sparse`, words are ranked by its weights instead of BM25.
+        """
         self._folder = folder
+        self._sparse = sparse
         self._vectors = vectors
         self._progress = progress
         self._digested = "", ""
@@ -165,8 +172,9 @@ class ServedSearch:
                     cleaned_papers(collection),
                     encoder,
                     folder,
-                    name=f"passages {self._digest(collection)}",
+                    name=f"passages {self._digest(collection)}" + (f", {self._sparse.digest}" if self._sparse else ""),
                     progress=_reporter(label, self._progress),
+                    word_weights=self._word_weights(collection),
                 )
                 started = time.monotonic()
                 search = partial(rank_queries, snapshot, encoder, collection.queries, depth=depth_of(collection))
@@ -181,6 +189,16 @@ class ServedSearch:
             ranked: {query: scores_of_order(passages) for query, passages in rankings.items()}
             for ranked, rankings in found.items()
         }
+
+    def _word_weights(self, collection: Collection) -> Path | None:
+        """Return the file of the passages' weights, which is made only once."""
+        if self._sparse is None:
+            return None
+        path = self._folder / "word-weights" / self._sparse.digest / f"{self._digest(collection)}.jsonl"
+        if not path.exists():
+            self._progress(f"  {collection.name}: weights of words by {self._sparse.name} …")
+            self._sparse.write(cleaned_papers(collection), path)
+        return path
 
     def _digest(self, collection: Collection) -> str:
         """Return the SHA-256 of a collection's passages, by which collections share an index."""

@@ -13,9 +13,9 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from training.errors import FitError
-from training.fit.tracking import Tracker
 from training.fit.validation import METRIC
 from training.progress import log_progress
+from training.tracking import Tracker
 
 ShouldStop = Callable[[float, int], bool]
 """Function of MRR@10 and step, called after each evaluation; it returns True to stop the training."""

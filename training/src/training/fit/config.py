@@ -1,4 +1,4 @@
-"""Configuration of the model, the trainer and the tracking: the groups `model`, `trainer` and `tracking`.
+"""Configuration of the model and the trainer: the groups `model` and `trainer`.
 
 The configuration of a loss is in `training.fit.losses`, together with the loss.
 """
@@ -60,24 +60,3 @@ class TrainerConfig(Section, frozen=True):
     workers: Annotated[Count, explain("processes that read pairs beside the trainer's own")]
     device: Annotated[Literal["auto", "cpu"], explain("`auto` is the GPU if there is one")]
     threads: Annotated[Positive | None, explain("threads of torch on a CPU; `null` uses all cores")]
-
-
-class NoTracking(Section, tag="none", tag_field="kind", frozen=True):
-    """Only the run's own files."""
-
-
-class MLflowConfig(Section, tag="mlflow", tag_field="kind", frozen=True):
-    """File store of MLflow, without a server."""
-
-    folder: Annotated[str | None, explain("folder of the store; `null` is `mlruns` in the data folder")]
-    experiment: Annotated[str, explain("name under which MLflow groups the runs")]
-
-
-class WandbConfig(Section, tag="wandb", tag_field="kind", frozen=True):
-    """Weights & Biases. Its own client reads the key from WANDB_API_KEY; the key is never written or logged here."""
-
-    project: Annotated[str, explain("name of the project")]
-    mode: Annotated[Literal["offline", "online"], explain("`offline` writes a folder that `wandb sync` can send later")]
-
-
-TrackingConfig = NoTracking | MLflowConfig | WandbConfig

@@ -18,15 +18,17 @@ import torch
 
 from akin.storage.digest import file_digest
 from akin.storage.durable import replace_file
+from training import tracking
 from training.errors import ConfigurationError, FitError, RunError, translate_write_errors
-from training.fit import losses, models, tracking
+from training.fit import losses, models
 from training.fit.batches import PairFile, Texts, require_batches
 from training.fit.callbacks import Figures, Profile, ShouldStop, not_finite
-from training.fit.config import ModelConfig, NoTracking, TrackingConfig, TrainerConfig
+from training.fit.config import ModelConfig, TrainerConfig
 from training.fit.dataset import PairBatches, PairTrainer, load_stream, load_tables
 from training.fit.validation import METRIC, Validation
 from training.progress import log_progress
 from training.registry import source
+from training.tracking.config import NoTracking, TrackingConfig
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -59,7 +61,7 @@ class Task:
         labelled: True if the pairs have labels.
         keep_blocks: True if pairs that stand together in the file belong into one batch.
         tracking: choice of the tracker.
-        tracking_store: folder of MLflow's file store if `tracking` names none.
+        tracking_store: folder of MLflow's database if `tracking` names no place.
         teacher_store: folder for the vectors of teachers.
         parameters: values of the configuration for the tracker.
         should_stop: function that decides after each evaluation whether to stop.

@@ -23,6 +23,7 @@ from scipy.linalg import orthogonal_procrustes
 from sentence_transformers.sentence_transformer.losses import EmbedDistillLoss
 from torch import Tensor
 
+from akin.storage.durable import sync, sync_folder
 from training.arrays import Floats
 from training.errors import ConfigurationError
 from training.fit import models
@@ -225,8 +226,10 @@ def _encode(teacher: SentenceTransformer, folder: Path, texts: Mapping[int, str]
             np.save(aside / "texts.npy", np.array(part, dtype=np.int64))
             np.save(aside / "vectors.npy", vectors.float().cpu().numpy().astype(np.float16))
             target = folder / hashlib.sha256(np.array(part).tobytes()).hexdigest()[:16]
+            sync_folder(aside)
             try:
                 os.rename(aside, target)
+                sync(folder)
             except OSError:
                 # Another process may have written the same part meanwhile.
                 if not target.is_dir():

@@ -12,9 +12,10 @@ from msgspec import Meta
 
 from training.data.config import DataConfig, MiningConfig
 from training.data.pairs import PairsConfig
-from training.fit.config import ModelConfig, TrackingConfig, TrainerConfig
+from training.fit.config import ModelConfig, TrainerConfig
 from training.fit.losses import LossConfig
 from training.schema import AtLeast0, Count, Positive, Section, Share, explain
+from training.tracking.config import TrackingConfig
 
 Layers = Annotated[Positive | None, explain("layers to keep, evenly spaced; `null` keeps all")]
 TokenCount = Annotated[

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from akin.storage.durable import replace_file, sync
+from akin.storage.durable import make_folder, replace_file, sync
 from training.errors import PublishError
 
 TEXT_ENCODER = "text_encoder"
@@ -133,7 +133,7 @@ def staging_folder(repository: Path, name: str = TEXT_ENCODER) -> Iterator[Path]
     """
     model = repository / name
     try:
-        model.mkdir(parents=True, exist_ok=True)
+        make_folder(model)
         for left in model.glob(f"{_STAGING}*"):
             if time.time() - left.stat().st_mtime > _STALE_SECONDS:
                 shutil.rmtree(left, ignore_errors=True)
@@ -178,7 +178,7 @@ def keep_source(model: Path, repository: Path, sha256: str, name: str = TEXT_ENC
         try:
             shutil.copytree(model, aside, ignore=shutil.ignore_patterns(*_NO_WEIGHTS), dirs_exist_ok=True)
             finish(aside)
-            target.parent.mkdir(exist_ok=True)
+            make_folder(target.parent)
             os.rename(aside, target)
             sync(target.parent)
         except OSError as error:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from akin.storage.digest import file_digest
+from akin.storage.durable import publish_file
 from training.command import run_command
 from training.errors import ConfigurationError, FitError, RunError, translate_write_errors
 from training.progress import log_duration, log_progress
@@ -277,7 +278,7 @@ class _Training:
         aside = path.with_suffix(".tmp")
         state = {"network": self._trained.network.state_dict(), "optimizer": self._optimizer.state_dict()}
         torch.save({**state, "step": self._step, "seconds": self._seconds, "before": before}, aside)
-        os.replace(aside, path)
+        publish_file(aside, path)
 
     def _restore(self, path: Path) -> dict[str, float]:
         import torch
@@ -328,7 +329,7 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     """Write JSON, whole or not at all."""
     aside = path.with_suffix(".tmp")
     aside.write_text(json.dumps(content, indent=2))
-    os.replace(aside, path)
+    publish_file(aside, path)
 
 
 def _digest(path: Path) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from akin.storage.durable import publish_file
 from training.command import run_command
 from training.errors import translate_write_errors
 from training.progress import log_progress
@@ -52,7 +52,7 @@ def _run(options: argparse.Namespace) -> str:
                 model=options.model,
                 device=options.device,
             )
-            os.replace(aside, groups)
+            publish_file(aside, groups)
     done = fit(groups, folder / MODEL, model=options.model, recipe=recipe, device=options.device)
     return json.dumps({"folder": str((folder / MODEL).absolute()), **done})
 

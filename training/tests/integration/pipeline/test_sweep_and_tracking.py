@@ -1,18 +1,26 @@
 """Sweeps that continue after a kill, and trackers that need no network."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlparse
 
 import pytest
 
 from training.errors import ConfigurationError
 from training.pipeline.composition import compose
+from training.pipeline.mirror import mirror
 from training.pipeline.run_folder import RunFolder
-from training.pipeline.stages import load_stage
+from training.pipeline.stages import load_stage, run_stages
 from training.pipeline.sweep import open_study, sweep
+from training.pipeline.tracked import tracker_of
 
 from .conftest import train_interrupted
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 pytestmark = pytest.mark.integration
 
@@ -62,26 +70,71 @@ def test_a_space_that_cannot_be_searched_is_refused(overrides: list[str], space:
         sweep([*overrides, "~sweep.space", f"+sweep.space={space}"])
 
 
-def test_mlflow_and_wandb_store_figures_without_a_network(
-    prepared: Callable[..., RunFolder], environment: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.filterwarnings(
+    "ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning"
+)  # of MLflow's own tables
+def test_mlflow_has_the_whole_run_and_the_registry(prepared: Callable[..., RunFolder], environment: Path) -> None:
     from mlflow.tracking import MlflowClient
 
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    run = prepared("flow", "tracking=mlflow", "trainer.steps=2", "trainer.log_every=1")
-    load_stage("train")(run)
-    losses = list((environment / "data" / "mlruns").rglob("metrics/loss"))
-    assert len(losses) == 1
-    assert len(losses[0].read_text().splitlines()) == 2
-    assert list((environment / "data" / "mlruns").rglob("params/trainer.learning_rate"))
-    train_interrupted(prepared("fallen", "tracking=mlflow", "trainer.evaluate_every=1"))
-    client = MlflowClient((environment / "data" / "mlruns").as_uri())
+    run = prepared("flow", "tracking=mlflow", "trainer.steps=2", "trainer.log_every=1", "trainer.evaluate_every=1")
+    train_interrupted(run)
+    client = MlflowClient(f"sqlite:///{environment}/data/mlruns/mlflow.db")
     (experiment,) = [one for one in client.search_experiments() if one.name != "Default"]
-    statuses = {one.info.run_name: one.info.status for one in client.search_runs([experiment.experiment_id])}
-    assert statuses == {"flow": "FINISHED", "fallen": "FAILED"}
+
+    def only_run() -> "Run":
+        (found,) = client.search_runs([experiment.experiment_id])
+        return found
+
+    assert only_run().info.status == "FAILED"
+    run_stages(run)
+    known = only_run()
+    assert known.info.status == "FINISHED"
+    assert known.info.run_name == "flow"
+    assert [each.step for each in client.get_metric_history(known.info.run_id, "loss")][-1] == 2
+    assert known.data.params["trainer.steps"] == "2"
+    version = run.read_record()["version"]
+    assert known.data.tags["encoder_digest"] == version["digest"]
+    assert known.data.tags["git_revision"]
+    assert json.loads(known.data.tags["corpus"])["sha256"]
+    means = json.loads((run.stage_folder("evaluate") / "metrics.json").read_text())
+    tracked = {name: value for name, value in known.data.metrics.items() if name.endswith("/nDCG_at_10")}
+    assert len(tracked) == sum(len(systems) for systems in means.values()) > 0
+    stored = {each.path for each in client.list_artifacts(known.info.run_id)}
+    assert stored == {"evaluation", "report", "version"}
+    assert "report/model_card.md" in {each.path for each in client.list_artifacts(known.info.run_id, "report")}
+    champion = client.get_model_version_by_alias("akin-encoder", "champion")
+    assert champion.tags["encoder_digest"] == version["digest"]
+    assert champion.run_id == known.info.run_id
+    assert Path(unquote(urlparse(champion.source).path), "manifest.json").is_file()
+    # A second version challenges the first, and takes its place when it is promoted.
+    repository = environment / "repository" / "text_encoder"
+    shutil.copytree(repository / "1", repository / "2")
+    manifest = json.loads((repository / "2" / "manifest.json").read_text())
+    (repository / "2" / "manifest.json").write_text(json.dumps({**manifest, "version": 2, "digest": "f" * 64}))
+    assert mirror(run.configuration) == {"champion": 1, "challenger": 2}
+    (repository / "PROMOTED").write_text("2\n")
+    assert mirror(run.configuration) == {"champion": 2}
+    assert client.get_model_version_by_alias("akin-encoder", "champion").tags["encoder_digest"] == "f" * 64
+    assert len(client.search_model_versions("name = 'akin-encoder'")) == 2
+
+
+def test_wandb_writes_a_folder_without_a_network(
+    prepared: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
     run = prepared("bias", "tracking=wandb", "trainer.steps=2")
     load_stage("train")(run)
-    assert list((run.stage_folder("train") / "wandb").glob("offline-run-*/*.wandb"))
+    folder = run.stage_folder("train")
+    (written,) = (folder / "wandb").glob("offline-run-*/*.wandb")
+    known = json.loads((folder / "tracking.json").read_text())
+    assert written.name == f"run-{known['run']}.wandb"
+    with tracker_of(run) as tracker:
+        tracker.summarize({"set/hybrid/nDCG@10": 0.625})
+        tracker.publish(folder / "bias", {"encoder_digest": "d" * 64})
+    (continued,) = [each for each in (folder / "wandb").glob("offline-run-*/*.wandb") if each != written]
+    assert continued.name == written.name
+    assert b"set/hybrid/nDCG@10" in continued.read_bytes()
+    assert b"akin-encoder" in continued.read_bytes()
     with pytest.raises(ConfigurationError, match="WANDB_API_KEY"):
         load_stage("train")(prepared("online", "tracking=wandb", "tracking.mode=online"))
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from akin.papers import Paper
 from akin.relevance import place_inside, write_distractors
 from training.arrays import Floats
 from training.errors import EvaluationError
-from training.evaluation import Bm25, evaluate_systems, read_report
+from training.evaluation import Bm25, evaluate, evaluate_systems, read_report
 from training.evaluation.ranking import nearest
 from training.evaluation.served import ServedReranker
 
@@ -209,6 +210,44 @@ def test_a_reranker_that_cannot_be_measured_is_refused(reranker: Path, tmp_path:
             ServedReranker(reranker, rerank)
     with pytest.raises(EvaluationError, match="cannot be run as a version of the reranker"):
         ServedReranker(tmp_path, 10)
+
+
+class ShiftedWords:
+    """Sparse model that gives each passage the word of the next one."""
+
+    name, digest = "shifted", "s" * 64
+    written = 0
+
+    def write(self, papers: Iterable[Paper], path: Path) -> int:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = [{"id": f"p{n}", "weights": {f"word{(n + 1) % COUNT}": 1.0}} for n in range(COUNT)]
+        assert [paper.id for paper in papers] == [line["id"] for line in lines]
+        path.write_text("\n".join(map(json.dumps, lines)))
+        self.written += 1
+        return COUNT
+
+
+def test_words_are_ranked_by_a_sparse_model_if_there_is_one(collection: Path, tmp_path: Path) -> None:
+    first = {}
+    words = ShiftedWords()
+    for sparse in (None, words, words):
+        report = evaluate_systems(
+            {"x": Lookup(0, "x")}, [collection], tmp_path / "out", baseline="x", resamples=10,
+            served=tmp_path / "served", sparse=sparse, progress=lambda _: None,  # type: ignore[arg-type]
+        )  # fmt: skip
+        assert report.settings.get("sparse") == ({"name": "shifted", "digest": "s" * 64} if sparse else None)
+        first[sparse] = report.score("words", "lexical", "recall@1").mean  # type: ignore[union-attr]
+        assert report.score("words", "x dense", "recall@1").mean == 1  # type: ignore[union-attr]
+    assert first == {None: 1, words: 0}
+    assert words.written == 1, "the file of a corpus is made once"
+
+
+def test_a_report_with_a_sparse_model_must_not_lie_where_promotions_look(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    command = ["--repository", str(tmp_path), "--version", "1", "--sparse", "model", "--served", str(tmp_path)]
+    assert evaluate.main(command) == 1
+    assert "--sparse measures the service's search with other words" in capsys.readouterr().err
 
 
 def test_an_encoder_without_a_digest_is_indexed_anew(collection: Path, tmp_path: Path) -> None:

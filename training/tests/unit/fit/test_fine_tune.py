@@ -11,8 +11,8 @@ from training.errors import CorpusError, FitError
 from training.fit import fine_tune as module
 from training.fit.callbacks import Figures
 from training.fit.fine_tune import Task, check_trained, fine_tune
-from training.fit.tracking import NO_TRACKER
 from training.pipeline.composition import compose
+from training.tracking import NO_TRACKER
 
 
 def task_of(folder: Path, pairs: int, *overrides: str) -> Task:

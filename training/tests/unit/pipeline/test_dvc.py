@@ -26,7 +26,8 @@ RUN = "${run}/"
 # What every stage uses, and whose changes change no output: messages, types of figures, names of files, writing.
 PLUMBING = (
     "akin.storage", "training.errors", "training.progress", "training.schema", "training.pipeline.run_folder",
-    "training.pipeline.configuration", "training.pipeline.stages", "training.devices",
+    "training.pipeline.configuration", "training.pipeline.mirror", "training.pipeline.stages",
+    "training.pipeline.tracked", "training.devices", "training.tracking",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from training.pipeline.configuration import Configuration
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.compress import ENCODER_FOLDER
 from training.pipeline.stages.prepare import PART_FILES
+from training.pipeline.tracked import add_evaluation
 
 PART_FIELDS = "id=id,title=title,abstract=abstract,categories=categories"
 """Mapping with which the run's own files of papers are read."""
@@ -68,6 +69,7 @@ def run_stage(run: RunFolder) -> None:
             aimed=[each.name for each in held_out],
         )
         (folder / METRICS_FILE).write_text(json.dumps(report.means(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    add_evaluation(run, report.means())
 
 
 @contextmanager

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from training.errors import EvaluationError, PublishError
+from training.errors import EvaluationError, PublishError, TrainingError
 from training.evaluation import read_report, write_report
 from training.evaluation.evaluate import version_name
 from training.evaluation.report import REPORT_FILE
+from training.pipeline.mirror import mirror
 from training.pipeline.provenance import describe_training
 from training.pipeline.run_folder import RunFolder
 from training.pipeline.stages.compress import ENCODER_FOLDER
 from training.pipeline.stages.evaluate import CANDIDATE
+from training.pipeline.tracked import add_version
 from training.progress import log_progress
 from training.registry import model_card, publish
 from training.registry.export import publish_next
+from training.tracking.config import MLflowConfig
 
 
 def run_stage(run: RunFolder) -> None:
@@ -53,4 +56,10 @@ def run_stage(run: RunFolder) -> None:
         version={"number": version["version"], "digest": version["digest"], "promoted": version["promoted"]},
         evaluation=str(beside),
     )
+    add_version(run, version, beside)
+    if isinstance(run.configuration.tracking, MLflowConfig):
+        try:
+            mirror(run.configuration)
+        except TrainingError as error:  # the version is published, and the aliases can follow later
+            log_progress(f"tracking: {error}")
     log_progress(f"encoder version {version['version']}, its report in {beside}")

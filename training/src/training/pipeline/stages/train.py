@@ -17,6 +17,7 @@ from training.fit.fine_tune import CHECKPOINTS, Task, fine_tune, is_resumable
 from training.pipeline.configuration import Configuration
 from training.pipeline.run_folder import DONE_FILE, RunFolder, revision
 from training.pipeline.stages.pairs import PAIRS_FILE
+from training.pipeline.tracked import tracking_store
 
 FIGURES_FILE = "figures.json"
 LOSS_FILE = "loss.csv"
@@ -98,7 +99,7 @@ def make_task(run: RunFolder, configuration: Configuration, *, profile: int = 0)
         keep_blocks=isinstance(configuration.mine, NeighboursConfig),
         tracking=configuration.tracking,
         teacher_store=teacher_store(configuration),
-        tracking_store=Path(configuration.paths.data) / "mlruns",
+        tracking_store=tracking_store(configuration),
         parameters=flatten(configuration),
         profile=profile,
     )

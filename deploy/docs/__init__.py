@@ -1,0 +1,1 @@
+"""Make the site of the documentation (docs/documentation.md)."""

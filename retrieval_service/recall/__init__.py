@@ -1,0 +1,1 @@
+"""Estimate in production how many of the nearest papers the vector index finds."""

@@ -1,0 +1,261 @@
+"""What every vector index promises, on each of them: FAISS, Milvus, and torch where it is installed."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+
+from akin.indexing.milvus import KINDS, drop_collections, list_collections, load_snapshot
+from retrieval_service.adapters import milvus_index
+from retrieval_service.adapters.faiss_index import FaissIndex
+from retrieval_service.adapters.milvus_index import MilvusIndex, MilvusOptions, connect, open_milvus
+from retrieval_service.adapters.partial_index import PartialIndex
+from retrieval_service.corpus.directory import SnapshotDirectory
+from retrieval_service.corpus.manifest import read_manifest
+from retrieval_service.corpus.snapshot import open_snapshot
+from retrieval_service.errors import VectorStoreUnusable
+from retrieval_service.ports import RowSet, VectorIndex
+from tests.integration.service import client_of
+
+pytestmark = pytest.mark.integration
+TOTAL, DIM = 6_000, 16
+
+
+def unit(count: int, seed: int) -> Any:
+    vectors = np.random.default_rng(seed).standard_normal((count, DIM)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+VECTORS = unit(TOTAL, 1).astype(np.float16).astype(np.float32)  # half precision everywhere, so that all agree
+
+
+def faiss_of(factory: str, **how: Any) -> FaissIndex:
+    index = faiss.index_factory(DIM, factory, faiss.METRIC_INNER_PRODUCT)
+    index.train(VECTORS)
+    index.add(VECTORS)
+    if "IVF" in factory:
+        index.make_direct_map()  # as in a snapshot: from rows to codes
+    return FaissIndex(index, **how)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, MilvusOptions]]:
+    """Yield a client of milvus-lite with the vectors in an exact collection and in a graph."""
+    options = MilvusOptions(str(tmp_path_factory.mktemp("milvus") / "vectors.db"), seconds=60)
+    client = connect(options)
+    for kind in ("FLAT", "HNSW"):
+        from akin.indexing import milvus
+
+        milvus._fill(client, f"akin_{kind}", faiss_of("SQfp16"), lambda *_: None)
+        milvus._make_index(client, f"akin_{kind}", kind)
+    yield client, options
+    client.close()
+
+
+EXACT = ("faiss flat", "faiss half precision", "faiss all lists", "faiss part", "milvus flat", "torch")
+APPROXIMATE = ("faiss lists", "faiss graph", "milvus graph")
+
+
+@pytest.fixture
+def make(store: tuple[Any, MilvusOptions]) -> Callable[[str], VectorIndex]:
+    def index(name: str) -> VectorIndex:
+        client, options = store
+        main = faiss_of("SQfp16")
+        match name:
+            case "faiss flat":
+                return faiss_of("Flat")
+            case "faiss half precision":
+                return main
+            case "faiss all lists":
+                return faiss_of("IVF16,Flat", nprobe=16)
+            case "faiss part":
+                return PartialIndex(main, np.arange(TOTAL), TOTAL)
+            case "faiss lists":
+                return faiss_of("IVF16,SQfp16", nprobe=12)
+            case "faiss graph":
+                return faiss_of("HNSW16,SQfp16", nprobe=128)
+            case "torch":
+                torch = pytest.importorskip("torch", reason="torch is not installed here", exc_type=ImportError)
+                from retrieval_service.adapters.torch_exact import TorchExactIndex
+
+                return TorchExactIndex(torch.from_numpy(VECTORS).half())
+            case "milvus flat":
+                return MilvusIndex(main, client, "akin_FLAT", options, effort=None)
+        return MilvusIndex(main, client, "akin_HNSW", options._replace(effort=256), effort="ef")
+
+    return index
+
+
+def expected(query: Any, k: int, mask: Any = None) -> list[int]:
+    scores = VECTORS @ query
+    if mask is not None:
+        scores = np.where(mask, scores, -np.inf)
+    return [int(row) for row in np.lexsort((np.arange(TOTAL), -scores))[:k]]
+
+
+def assert_best(rows: Any, query: Any, k: int, mask: Any = None) -> None:
+    """Assert that rows are the best k; those of equal scores may change places."""
+    scores, best = VECTORS @ query, expected(query, k, mask)
+    assert len(set(rows.tolist())) == len(rows) == k
+    assert mask is None or mask[rows].all()
+    np.testing.assert_allclose(scores[rows], scores[best], atol=1e-5)
+
+
+def row_set(mask: Any) -> RowSet:
+    return RowSet(mask, int(np.count_nonzero(mask)))
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_an_exact_index_gives_the_best_rows_in_order(name: str, make: Callable[[str], VectorIndex]) -> None:
+    index = make(name)
+    assert (index.dim, len(index), index.status) == (DIM, TOTAL, None)
+    for query in unit(5, 2):
+        hits = index.search(query, 20)
+        assert_best(hits.rows, query, 20)
+        np.testing.assert_allclose(hits.scores, (VECTORS @ query)[hits.rows], atol=2e-3)
+    assert_best(index.search(query, 1300).rows, query, 1300)
+    np.testing.assert_allclose(index.vectors([3, 5]), VECTORS[[3, 5]], atol=1e-3)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.7, 0.1, 0.001])
+@pytest.mark.parametrize("name", EXACT)
+def test_a_filter_admits_its_rows_and_all_of_the_best_of_them(
+    name: str, share: float, make: Callable[[str], VectorIndex]
+) -> None:
+    mask = np.random.default_rng(3).random(TOTAL) < share
+    index, query = make(name), unit(1, 4)[0]
+    admitted = row_set(mask)
+    hits = index.search(query, 50, within=admitted)
+    assert_best(hits.rows, query, min(50, admitted.count), mask)
+
+
+@pytest.mark.parametrize("name", [*EXACT, *APPROXIMATE])
+def test_a_filter_that_admits_nothing_finds_nothing(name: str, make: Callable[[str], VectorIndex]) -> None:
+    nothing = row_set(np.zeros(TOTAL, np.bool_))
+    assert len(make(name).search(unit(1, 5)[0], 10, within=nothing).rows) == 0
+
+
+@pytest.mark.parametrize("name", APPROXIMATE)
+def test_an_approximate_index_has_the_recall_that_it_is_tuned_to(name: str, make: Callable[[str], VectorIndex]) -> None:
+    index, queries = make(name), unit(40, 6)
+    shares = [len(set(index.search(query, 10).rows.tolist()) & set(expected(query, 10))) / 10 for query in queries]
+    assert np.mean(shares) >= 0.95
+    # A search of less effort finds less, and changes nothing for the next.
+    before = index.search(queries[0], 10).rows.tolist()
+    index.search(queries[0], 10, nprobe=1)
+    assert index.search(queries[0], 10).rows.tolist() == before
+
+
+def test_rows_far_down_the_ranking_are_found_for_a_large_filter(
+    make: Callable[[str], VectorIndex], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The 1,000 rows nearest to the query are left out: more than the first try asks for.
+    query = unit(1, 7)[0]
+    mask = np.ones(TOTAL, np.bool_)
+    mask[expected(query, 1_000)] = False
+    assert_best(make("milvus flat").search(query, 30, within=row_set(mask)).rows, query, 30, mask)
+    # Beyond what Milvus gives at once, the index in main memory answers.
+    monkeypatch.setattr(milvus_index, "MOST", 500)
+    assert_best(make("milvus flat").search(query, 30, within=row_set(mask)).rows, query, 30, mask)
+
+
+def test_a_failure_is_answered_in_main_memory_until_milvus_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    now, asked = [0.0], []
+
+    def search(*_: Any, **__: Any) -> Any:
+        asked.append(now[0])
+        if now[0] < 15:
+            raise RuntimeError("connection refused\n  at some line")
+        return [[{"row": 7, "distance": 1.0}]]
+
+    client: Any = SimpleNamespace(search=search, close=lambda: None)
+    options = MilvusOptions("http://127.0.0.1:1")
+    index = MilvusIndex(faiss_of("SQfp16"), client, "akin_x", options, effort=None, clock=lambda: now[0])
+    query = unit(1, 8)[0]
+    with caplog.at_level(logging.ERROR):
+        assert_best(index.search(query, 3).rows, query, 3)
+    assert index.status == "Milvus failed: connection refused"
+    assert "connection refused; vectors are searched in main memory" in caplog.text
+    now[0] = 5
+    index.search(query, 3)
+    assert asked == [0]
+    now[0] = 20
+    assert index.search(query, 1).rows.tolist() == [7]
+    assert index.status is None
+
+
+# --- a snapshot in milvus-lite, and the service over it ---
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> MilvusOptions:
+    return MilvusOptions(str(tmp_path / "papers.db"), seconds=60)
+
+
+def live(corpus: Any) -> Path:
+    snapshots = SnapshotDirectory(corpus.data)
+    return snapshots.path(snapshots.current() or "")
+
+
+def test_the_service_answers_from_milvus_as_from_main_memory(corpus: Any, options: MilvusOptions) -> None:
+    folder = live(corpus)
+    loaded = load_snapshot(folder, options, "FLAT")
+    assert loaded.vectors == len(corpus.papers)
+    again = load_snapshot(folder, options, "FLAT")
+    assert (again.collection, again.vectors) == (loaded.collection, loaded.vectors)
+    (stored,) = list_collections(options, folder.parent)
+    assert (stored.collection, stored.kind, stored.snapshot) == (loaded.collection, "FLAT", folder.name)
+    asked = [
+        {"query": corpus.papers[0].title, "mode": mode, "k": 20, **more}
+        for mode in ("dense", "hybrid")
+        for more in ({}, {"categories": [corpus.papers[0].categories[0]]})
+    ]
+    with client_of(corpus.data, corpus.encoder, search_threads=1) as client:
+        before = [client.post("/search", json=each).json()["results"] for each in asked]
+    with client_of(corpus.data, corpus.encoder, search_threads=1, milvus_uri=options.uri, milvus_seconds=60) as client:
+        after = [client.post("/search", json=each).json()["results"] for each in asked]
+        assert "without_milvus" not in client.get("/health/ready").json()["components"]["snapshot"]
+    assert [[each["id"] for each in found] for found in after] == [[each["id"] for each in found] for found in before]
+    assert before[0]
+    drop_collections(options, [loaded.collection])
+    assert list_collections(options, folder.parent) == []
+
+
+def test_what_does_not_fit_is_refused_with_the_command_that_helps(corpus: Any, options: MilvusOptions) -> None:
+    folder = live(corpus)
+    digest = read_manifest(folder).encoder.digest
+    main = FaissIndex.open(folder / "vectors.faiss")
+    with pytest.raises(VectorStoreUnusable, match=r"no vectors of snapshot .*no collection of Akin.*akin milvus load"):
+        open_milvus(main, options, folder.name, digest)
+    with pytest.raises(VectorStoreUnusable, match="no kind of index 'FAST'; there are: FLAT"):
+        load_snapshot(folder, options, "FAST")
+    loaded = load_snapshot(folder, options, "FLAT")
+    # Of another encoder: another collection.
+    with pytest.raises(VectorStoreUnusable, match=f"it has {loaded.collection}"):
+        open_milvus(main, options, folder.name, "f" * 64)
+    # Filled by half: refused, and made again by the same command.
+    client = connect(options)
+    client.delete(loaded.collection, filter="row < 3")
+    client.close()
+    with pytest.raises(VectorStoreUnusable, match="filled by half"):
+        open_snapshot(folder, milvus=options)
+    assert load_snapshot(folder, options, "FLAT").vectors == loaded.vectors
+    open_snapshot(folder, milvus=options).close()
+
+
+def test_an_address_at_which_nothing_answers_is_named(corpus: Any) -> None:
+    with pytest.raises(VectorStoreUnusable, match=r"http://127\.0\.0\.1:9 cannot be reached"):
+        open_snapshot(live(corpus), milvus=MilvusOptions("http://127.0.0.1:9", seconds=0.2))
+
+
+def test_kinds_are_those_that_milvus_has() -> None:
+    assert json.dumps(KINDS)
+    assert set(KINDS) >= {"FLAT", "HNSW", "IVF_RABITQ", "GPU_CAGRA"}
