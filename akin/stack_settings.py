@@ -73,7 +73,7 @@ class Settings(StackSettings):
     def environment(self) -> dict[str, str]:
         """Return the variables from which another process reads the same settings."""
         values = {self.variable(field): getattr(self, field) for field in type(self).model_fields}
-        return {name: _text(value) for name, value in values.items()}
+        return {name: _text(value) for name, value in values.items() if value is not None}
 
     def with_data_and_ports(self, data: Path, ports: Sequence[int]) -> Self:
         """Return these settings with another data folder and other ports, one for each of `PORTS`."""
