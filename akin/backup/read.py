@@ -49,6 +49,8 @@ def open_backup(path: Path) -> Iterator[Backup]:
         raise BackupError(f"{path} ends in the middle of a file: copy it again.") from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BackupError(f"{path} is not there, or a file in it is missing ({error.filename}).") from error
+    except OSError as error:
+        raise BackupError(f"{error.filename or path} cannot be read: {error.strerror or error}.") from error
 
 
 class _TarBackup:

@@ -95,9 +95,9 @@ def restore(
     Raises:
         BackupError: The backup is damaged or does not fit; everything is as it was.
     """
-    if find_running_stack(settings) is not None:
-        raise BackupError("the stack of this data folder runs: stop it first (akin down).")
     with open_backup(source) as backup, _errors(settings.data):
+        if find_running_stack(settings) is not None:
+            raise BackupError("the stack of this data folder runs: stop it first (akin down).")
         root = settings.data / "snapshots"
         root.mkdir(parents=True, exist_ok=True)
         busy = BackupError(f"{root}: a build or another restore is running; wait for its end.")

@@ -93,7 +93,7 @@ def back_up(
         BackupError: It exists already, cannot be written, or a file that is copied is damaged; nothing is left behind.
     """
     if "://" in str(to) or str(to).startswith(("gs:/", "s3:/")):
-        raise BackupError(f"{to}: give a file or a folder of this machine, and copy that to the bucket.")
+        raise BackupError(f"{to}: give a file or a folder of this machine, and copy that; or see akin push.")
     if os.path.lexists(to):
         raise BackupError(f"{to} exists already: give a new name, such as one with the day.")
     aside, scratch, lock = (to.with_name(f".{to.name}.{kind}") for kind in ("part", "scratch", "lock"))

@@ -47,7 +47,7 @@ def examine(check: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Findi
         yield from look()
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        yield fail(check, f"{where}{error.strerror or error}", "make it readable for this user, then try again")
+        yield fail(check, f"{where}{error.strerror or error}", "correct that, or set AKIN_DATA to another folder")
 
 
 def gigabytes(size: float) -> str:

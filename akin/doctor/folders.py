@@ -39,7 +39,7 @@ def examine_folder(settings: Settings, user: int | None = None) -> Iterator[Find
     try:
         require_plain_paths(settings.run, settings.triton_home, settings.repository)
     except AkinError as error:
-        yield fail("data folder", str(error), "see above")
+        yield fail("data folder", str(error), "set AKIN_DATA to such a folder")
     if not os.path.lexists(data):
         above = next(parent for parent in data.parents if parent.exists())
         if os.access(above, os.W_OK | os.X_OK):
@@ -47,7 +47,7 @@ def examine_folder(settings: Settings, user: int | None = None) -> Iterator[Find
         else:
             yield fail(
                 "data folder",
-                f"{data} cannot be made: {above} is read-only for this user",
+                f"{data} cannot be made: {above} is {'read-only for this user' if above.is_dir() else 'a file'}",
                 "set AKIN_DATA to a folder of your own",
             )
         return

@@ -22,7 +22,10 @@ def examine_ports(
         free: Returns True if nobody listens on a port of an address.
         holder: Returns process id and name of who listens on a port; None if that is hidden from this user.
     """
-    stack = find_running_stack(settings)
+    try:
+        stack = find_running_stack(settings)
+    except OSError:  # a finding about the data folder says why
+        stack = None
     loopback = "127.0.0.1"
     wanted = [
         (settings.service_host, settings.service_port, "AKIN_SERVICE_PORT"),

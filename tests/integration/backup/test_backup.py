@@ -31,6 +31,7 @@ from akin.keys import KeyFile
 from akin.stack_settings import Settings
 from akin.storage.locks import hold_lock
 from retrieval_service.corpus import SnapshotDirectory
+from retrieval_service.errors import SnapshotInUse
 from tests.integration import generated
 from tests.integration.service import client_of
 from tests.integration.snapshots import flip, update
@@ -161,7 +162,7 @@ def test_the_collection_is_a_choice(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in other.collection_folder.glob("*.parquet")] == [b"PAR1"]
 
 
-def test_a_backup_while_an_update_runs_and_prunes(tmp_path: Path) -> None:
+def test_a_backup_while_an_update_runs_and_old_snapshots_are_removed(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
     papers, encoder, first = generated.built(settings.data, 60)
     store = settings.data / "embeddings" / encoder.identity.digest
@@ -176,12 +177,11 @@ def test_a_backup_while_an_update_runs_and_prunes(tmp_path: Path) -> None:
             open_store.append([text_digest(text) for text in more], generated.hashed("x").repeat(50).reshape(50, -1))
         second = update(papers[:5] + generated.generated_papers(9, seed=5), encoder, settings.data)
         updated.append(second.id)
-        kept: list[str] = []
-        assert SnapshotDirectory(settings.data).prune(1, in_use=kept.append) == []
-        assert kept == [first.id]  # it is locked while it is copied
+        with pytest.raises(SnapshotInUse, match="is in use"):  # it is locked while it is copied
+            SnapshotDirectory(settings.data).remove(first.id)
 
     back_up(settings, tmp_path / "b.tar", Wanted(), meanwhile)
-    assert updated != [first.id] != []
+    assert SnapshotDirectory(settings.data).current() == updated[0] != first.id
     other = restored(tmp_path / "b.tar", tmp_path / "other")
     assert SnapshotDirectory(other.data).current() == first.id
     with EmbeddingStore(other.data / "embeddings" / encoder.identity.digest, generated.DIM) as copied:
@@ -477,3 +477,18 @@ def test_an_error_between_the_moves_takes_them_back(tar: Path, tmp_path: Path, m
     with pytest.raises(BackupError, match="No space left"):
         restore(settings, tar, replace=False, say=lambda _: None)
     assert content_of(tmp_path / "other") == {}
+
+
+def test_paths_that_are_loops_or_files_are_one_line(tar: Path, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "file").touch()
+    for source in ("loop", "file", "file/below", "absent"):
+        with pytest.raises(BackupError, match=source.partition("/")[0]):
+            restored(tmp_path / source, tmp_path / "other")
+    for name in ("loop", "file"):
+        settings = Settings.read({"AKIN_DATA": str(tmp_path / name / "x")})
+        with pytest.raises(BackupError, match="cannot write"):
+            restore(settings, tar, replace=False, say=lambda _: None)
+        with pytest.raises(BackupError, match="cannot write"):
+            back_up(settings, tmp_path / name / "b.tar", Wanted())
+    assert not (tmp_path / "other").exists()

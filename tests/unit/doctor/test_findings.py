@@ -307,3 +307,13 @@ def test_a_fault_ends_the_command_with_1(monkeypatch: pytest.MonkeyPatch, capsys
     assert "→ remove something" in capsys.readouterr().out
     monkeypatch.setattr(command, "examine_all", lambda _: [Finding("disk", "warn", "nearly full", "prune")])
     doctor.doctor()
+
+
+def test_a_data_folder_that_is_no_folder_hides_no_finding_about_ports(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    found = list(ports.examine_ports(settings_of(tmp_path / "loop"), lambda *_: True))
+    assert {each.state for each in found} == {"ok"}
+    (tmp_path / "file").touch()
+    assert folder_states(tmp_path / "file" / "below") == [
+        ("fail", f"{tmp_path}/file/below cannot be made: {tmp_path}/file is a file")
+    ]
