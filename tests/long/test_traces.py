@@ -23,7 +23,10 @@ QUERY = "zebrafish regeneration kinetics"
 @pytest.mark.long
 def test_a_search_is_one_trace_from_the_page_to_triton(encoder_repository: Path, tmp_path: Path) -> None:
     with running_collector(tmp_path) as collector:
-        environment = environment_for(tmp_path / "data", encoder_repository) | {"AKIN_TRACES": collector.url}
+        environment = environment_for(tmp_path / "data", encoder_repository) | {
+            "AKIN_TRACES": collector.url,
+            "AKIN_ENCODER_RUNTIME": "onnxruntime",  # it runs no shape before it is ready
+        }
         stack = RunningStack(Settings.read(environment), environment)
         (tmp_path / "data" / "corpora").mkdir(parents=True)
         for cached in (CACHE / "data" / "corpora").glob("*"):
