@@ -73,7 +73,7 @@ class Settings(StackSettings):
     def environment(self) -> dict[str, str]:
         """Return the variables from which another process reads the same settings."""
         values = {self.variable(field): getattr(self, field) for field in type(self).model_fields}
-        return {name: _text(value) for name, value in values.items()}
+        return {name: _text(value) for name, value in values.items() if value is not None}
 
     def with_data_and_ports(self, data: Path, ports: Sequence[int]) -> Self:
         """Return these settings with another data folder and other ports, one for each of `PORTS`."""
@@ -101,6 +101,8 @@ class Settings(StackSettings):
 
 
 def _text(value: object) -> str:
+    if value is None:  # an empty variable counts as absent
+        return ""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return ",".join(value) if isinstance(value, tuple) else str(value)

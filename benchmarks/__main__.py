@@ -6,6 +6,7 @@ import importlib
 import sys
 
 NAMES = (
+    "arrivals",
     "browser",
     "conditions",
     "drift",

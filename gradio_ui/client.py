@@ -17,7 +17,7 @@ import logging
 import time
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -94,6 +94,7 @@ class _ErrorBody(BaseModel):
     model_config = ConfigDict(extra="ignore")
     code: str
     message: str
+    detail: dict[str, Any] | None = None
 
 
 class _ErrorAnswer(BaseModel):
@@ -381,7 +382,7 @@ def _translate(response: httpx.Response) -> RequestFailed:
     if error.code in _ABOUT_KEYS:
         _log.error("%s does not accept this page's key (AKIN_API_KEY): %s", response.url.netloc.decode(), error.message)
         return ServiceBusy(note("service.no_key"))
-    said = of_error(error.code, error.message)
+    said = of_error(error.code, error.message, error.detail)
     if error.code == "no_snapshot":
         return NothingIndexed(said)
     if response.status_code >= 500 or response.status_code == 429:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gradio_ui.words import DEFAULT, ServiceText, Words, words, written
@@ -27,10 +27,10 @@ def joined(english: str, coded: Sequence[CodedText], separator: str, text: Words
     return separator.join(said) if all(said) else english
 
 
-def of_error(code: str, message: str) -> str:
-    """Return the message of an error of the service by its code."""
-    key = f"service_error.{code}"
-    return ServiceText.of(message, key, {"message": message}) if key in words(DEFAULT).texts else message
+def of_error(code: str, message: str, detail: Mapping[str, object] | None = None) -> str:
+    """Return the message of an error of the service by its code, and by what its detail names."""
+    named = {name: value for name, value in (detail or {}).items() if name != "key"}
+    return _known(f"service_error.{code}", message, {**named, "message": message})
 
 
 def lacking(answer: Answer, text: Words) -> str:
@@ -42,5 +42,8 @@ def _of_code(text: str, coded: CodedText) -> str:
     values: dict[str, object] = dict(coded.values)
     if coded.error and "reason" in values:
         values["reason"] = of_error(coded.error, str(values["reason"]))
-    key = f"said.{coded.code}"
+    return _known(f"said.{coded.code}", text, values)
+
+
+def _known(key: str, text: str, values: Mapping[str, object]) -> str:
     return ServiceText.of(text, key, values) if key in words(DEFAULT).texts else text

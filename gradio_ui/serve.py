@@ -16,7 +16,17 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from akin.edge import AllowedHosts, CannotListen, HostCheck, SecurityHeaders, listen, page_headers, parse_hosts, tracing
+from akin.edge import (
+    AllowedHosts,
+    CannotListen,
+    HostCheck,
+    SecurityHeaders,
+    listen,
+    page_headers,
+    parse_hosts,
+    tracing,
+    with_copies,
+)
 from akin.edge.observed import Observed, set_up_logs
 from akin.edge.proxies import trust_in
 from akin.edge.serving import server_config
@@ -136,7 +146,7 @@ def main() -> int:
     print(f"Akin's page: http://{place} (searching {settings.service_url})", flush=True)
     with listener:
         try:
-            uvicorn.Server(config).run(sockets=[listener])
+            uvicorn.Server(config).run(sockets=with_copies(listener))
         finally:
             tracing.stop()
     return 0

@@ -16,7 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from akin.collection.store import CollectionError
-from akin.edge import CannotListen, listen, tracing
+from akin.edge import CannotListen, listen, tracing, with_copies
 from akin.edge.observed import set_up_logs
 from akin.edge.serving import server_config
 from akin.settings import SettingsError
@@ -98,7 +98,7 @@ class MetricsServer(uvicorn.Server):
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, metrics_server: MetricsServer | None) -> None:
     async with metrics_server.beside() if metrics_server else nullcontext():
-        await server.serve([listener])
+        await server.serve(with_copies(listener))
 
 
 def _config(app: ASGIApp, settings: Settings, **options: Any) -> uvicorn.Config:

@@ -7,7 +7,7 @@ from akin.edge.bodies import BodyTooLong, ClientLeft, SlowBody, TooManyBodies, l
 from akin.edge.errors import error_body, refuse
 from akin.edge.headers import SecurityHeaders, api_headers, page_headers
 from akin.edge.hosts import AllowedHosts, HostCheck, is_loopback, parse_hosts
-from akin.edge.listening import CannotListen, listen, reason_of
+from akin.edge.listening import CannotListen, listen, reason_of, with_copies
 from akin.edge.origins import parse_origins
 
 __all__ = [
@@ -29,4 +29,5 @@ __all__ = [
     "parse_origins",
     "reason_of",
     "refuse",
+    "with_copies",
 ]

@@ -7,6 +7,7 @@ import socket
 
 _BACKLOG = 2048
 """The number of connections that may wait to be accepted: uvicorn's own."""
+_COPIES = 15
 
 
 class CannotListen(Exception):
@@ -32,6 +33,15 @@ def listen(host: str, port: int, chosen_by: str) -> socket.socket:
         raise CannotListen(
             f"cannot listen on {host}:{port}: {reason_of(error)}. {chosen_by} another address."
         ) from error
+
+
+def with_copies(listener: socket.socket) -> list[socket.socket]:
+    """Return a socket that listens, and copies of it, to be served together.
+
+    uvloop accepts one connection of each socket in a round of its loop. Under load a round takes tens of milliseconds,
+    and new clients would wait for seconds while those that are connected are answered.
+    """
+    return [listener, *(listener.dup() for _ in range(_COPIES))]
 
 
 def reason_of(error: OSError) -> str:

@@ -118,10 +118,17 @@ def some_papers(source: Path, count: int = _ALONE, apart: int = 50) -> list[Pape
 
 
 def highest_rate(
-    settings: Settings, dataset: str, source: Path, requests: str, mode: str, limit_ms: int, seconds: int
+    settings: Settings,
+    dataset: str,
+    source: Path,
+    requests: str,
+    mode: str,
+    limit_ms: int,
+    seconds: int,
+    budget: int = 90,
 ) -> list[Row]:
     """Measure the highest rate of requests that keeps the limit, with the load generator."""
-    options = ["--requests", requests, "--mode", mode, "--p95", str(limit_ms), "--budget", "90s"]
+    options = ["--requests", requests, "--mode", mode, "--p95", str(limit_ms), "--budget", f"{budget}s"]
     found = run_load_test(settings, source, "rate", [*options, "--duration", f"{seconds}s"])
     highest = found["highest"] or {"rate": 0.0, "p50_ms": None, "p95_ms": None}
     system = f"akin over HTTP, {requests}, {mode}"

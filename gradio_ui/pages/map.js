@@ -8,6 +8,7 @@
   const choice = document.getElementById("akin-map-colour");
   const marks = JSON.parse(document.getElementById("akin-map-marks")?.textContent ?? "[]");
   const EDGE = 65534, AGES = 8, MOST_ZOOM = 9, NEAR = 9;
+  const FEW = 200; // papers, of which each is drawn large
   const view = { x: 0.5, y: 0.5, zoom: 0 };
   const tiles = new Map(), titles = new Map();
   let about, image, width = 0, height = 0, colours = {}, drawing = false, shown = null, over = null, asked = 0, byKeys = false;
@@ -97,7 +98,8 @@
     if (image?.width !== across || image.height !== down) image = brush.createImageData(across, down);
     const pixels = image.data;
     pixels.fill(0);
-    const size = Math.max(1, Math.round(ratio * clamp(1.1 + view.zoom * 0.55 + (about.placed < 5000 ? 2.2 : 0), 1.2, 6)));
+    const more = about.placed < FEW ? 7 : about.placed < 5000 ? 2.2 : 0;
+    const size = Math.max(1, Math.round(ratio * clamp(1.1 + view.zoom * 0.55 + more, 1.2, more > 6 ? 10 : 6)));
     const strength = marks.length ? 0.45 : clamp(0.5 + view.zoom * 0.1, 0.5, 0.9);
     const scale = side / EDGE, dx = across / 2 - view.x * side - size / 2, dy = down / 2 - view.y * side - size / 2;
     for (const tile of about.tiles) {
@@ -139,7 +141,8 @@
     brush.lineJoin = "round";
     for (const label of about.labels) {
       if (label.level > level || label.level < level - 1) continue;
-      const [x, y] = toScreen(label.x, label.y);
+      let [x, y] = toScreen(label.x, label.y);
+      if (about.placed < FEW) y -= 16; // a point of its own is not covered
       if (x < 0 || y < 0 || x > width || y > height) continue;
       brush.font = `${label.level === level && level > 1 ? 400 : 600} ${width < 500 ? 11 : 13}px system-ui, sans-serif`;
       const half = brush.measureText(label.text).width / 2 + 6;

@@ -101,7 +101,7 @@ async def _nearest(
 
 def _half(ranking: Ranking | None, rows: Sequence[int]) -> list[Half | None]:
     """Return the place of each row in a ranking."""
-    if ranking is None:
+    if ranking is None or not len(ranking.hits.rows):
         return [None] * len(rows)
     found = ranking.hits.rows == np.asarray(rows, np.int64)[:, None]
     places = zip(found.any(axis=1).tolist(), found.argmax(axis=1).tolist(), strict=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -307,12 +308,13 @@ def cut(publish: Publish, tmp_path: Path) -> tuple[PowerCuts, object, object, Di
     root = tmp_path / "data"
     root.mkdir(parents=True)
     publish.prepare(root)
+    old = publish.read(Path(shutil.copytree(root, tmp_path / "before")))
     disk = Disk(root)
     with disk.record():
         publish.act(root)
+    new = publish.read(Path(shutil.copytree(root, tmp_path / "after")))
     cuts = PowerCuts(disk, tmp_path / "cut", publish.read, unread=publish.unread)
-    whole = list(disk.cuts())
-    return cuts, cuts.state_after(whole[0]), cuts.state_after(whole[-1]), disk
+    return cuts, old, new, disk
 
 
 @pytest.mark.parametrize("name", PUBLISHES)

@@ -44,3 +44,17 @@ def await_page(process: subprocess.Popen[Any], url: str) -> None:
                 return
         except httpx.HTTPError:
             time.sleep(0.1)
+
+
+def violations(page: Page, axe: str) -> list[str]:
+    """Return the serious and critical violations on the page as it is."""
+    if not page.evaluate("typeof window.axe === 'object'"):
+        page.evaluate(axe)
+    found: Any = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+    assert len(found["passes"]) > 10
+    return [
+        f"{one['id']}: {one['help']}: {node['html'][:200]} {' '.join(node['target'][:1])}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]

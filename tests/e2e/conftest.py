@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
+import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from gradio_ui.katex_files import npm_package
+from tests.conftest import CACHE
 
 if TYPE_CHECKING:
     from tests.conftest import RunningStack
@@ -29,6 +35,8 @@ FLAGS = [
 ]
 VIOLATIONS = """document.addEventListener("securitypolicyviolation",
     (event) => console.error(`refused by ${event.effectiveDirective}: ${event.blockedURI} ${event.sourceFile}`))"""
+AXE_VERSION = "4.14.1"
+AXE_SHA512 = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,6 +55,20 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """Return axe-core's script, which is kept for later runs."""
+    kept = CACHE / f"axe-{AXE_VERSION}.js"
+    if not kept.exists():
+        with tarfile.open(fileobj=io.BytesIO(npm_package("axe-core", AXE_VERSION, AXE_SHA512))) as archive:
+            content = archive.extractfile("package/axe.min.js")
+            assert content is not None
+            partial = Path(f"{kept}.partial")
+            partial.write_bytes(content.read())
+            partial.replace(kept)
+    return kept.read_text("utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import tarfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from gradio_ui.katex_files import npm_package
-from tests.conftest import CACHE
-from tests.e2e.browsing import answered, search, visit
+from tests.e2e.browsing import answered, search, violations, visit
 
 if TYPE_CHECKING:
     from tests.conftest import RunningStack
 
 pytestmark = pytest.mark.e2e
 
-VERSION = "4.14.1"
-SHA512 = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
 SEARCH = "?q=question+answering"
 # Every page there is, with what must be on it before it is checked.
 PAGES = {
@@ -44,34 +37,7 @@ PAGES = {
     "German list": ("list?lang=de", "article.akin-listed a"),
     "German map": (f"map{SEARCH}&lang=de", ".akin-map-results a"),
 }
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """Return axe-core's script, which is kept for later runs."""
-    kept = CACHE / f"axe-{VERSION}.js"
-    if not kept.exists():
-        with tarfile.open(fileobj=io.BytesIO(npm_package("axe-core", VERSION, SHA512))) as archive:
-            content = archive.extractfile("package/axe.min.js")
-            assert content is not None
-            partial = Path(f"{kept}.partial")
-            partial.write_bytes(content.read())
-            partial.replace(kept)
-    return kept.read_text("utf-8")
-
-
-def violations(page: Page, axe: str) -> list[str]:
-    """Return the serious and critical violations on the page as it is."""
-    if not page.evaluate("typeof window.axe === 'object'"):
-        page.evaluate(axe)
-    found: Any = page.evaluate("axe.run({ resultTypes: ['violations'] })")
-    assert len(found["passes"]) > 10
-    return [
-        f"{one['id']}: {one['help']}: {node['html'][:200]} {' '.join(node['target'][:1])}"
-        for one in found["violations"]
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
-    ]
+PRINTED = ("results", "paper", "list", "map")
 
 
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
@@ -93,6 +59,10 @@ def test_no_page_has_a_serious_violation(browser: Browser, sample_stack: Running
         for summary in page.locator("article.akin-paper summary, #akin-try summary:visible").all()[:4]:
             summary.click()
         found[name] = violations(page, axe)
+        if name in PRINTED:
+            page.emulate_media(media="print")
+            found[f"{name}, printed"] = violations(page, axe)
+            page.emulate_media(media="screen")
     page.goto(f"{sample_stack.settings.ui_url}/{SEARCH}")
     page.wait_for_selector("article.akin-paper")
     page.locator("article.akin-paper").first.evaluate("(paper) => { paper.tabIndex = -1; paper.focus(); }")

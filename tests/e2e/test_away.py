@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 
 from akin.stack.processes import free_ports
 from akin.stack_settings import ROOT
-from tests.e2e.browsing import await_page
+from tests.e2e.browsing import await_page, violations
 
 if TYPE_CHECKING:
     from tests.conftest import RunningStack
@@ -97,7 +97,7 @@ def address(service: Service) -> Iterator[str]:
 
 
 def test_a_service_that_is_down_or_slow_is_explained_until_it_answers(
-    unchecked_page: Page, address: str, service: Service
+    unchecked_page: Page, address: str, service: Service, axe: str
 ) -> None:
     page = unchecked_page
     failures: list[str] = []
@@ -107,6 +107,7 @@ def test_a_service_that_is_down_or_slow_is_explained_until_it_answers(
         assert answer is not None
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
         expect(page.locator(".akin-problem h1")).to_have_text("The search service is unavailable")
+        assert violations(page, axe) == []
     page.goto(f"{address}/list#ids=2003.02320")
     expect(page.locator("#akin-said")).to_contain_text("The search service does not answer.")
     expect(page.locator("#akin-list-papers article")).to_have_count(1)
@@ -114,6 +115,7 @@ def test_a_service_that_is_down_or_slow_is_explained_until_it_answers(
     problem = page.locator("#akin-results .akin-problem")
     expect(problem).to_contain_text("The search service does not answer.")
     expect(page.locator("#akin-query textarea")).to_have_value("graphs")
+    assert violations(page, axe) == []
 
     service.hang()
     page.locator("#akin-search").click()

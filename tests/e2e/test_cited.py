@@ -21,7 +21,7 @@ from akin.feedback.store import FeedbackStore
 from akin.installation import ROOT
 from akin.stack.processes import free_ports
 from tests.conftest import akin
-from tests.e2e.browsing import answered, await_page
+from tests.e2e.browsing import answered, await_page, violations
 from tests.integration.service import start_service
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def cited(sample_stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) 
         yield Cited(f"http://127.0.0.1:{page}", data, found[:10], found[-1])
 
 
-def test_linked_papers_are_shown_and_citations_count(unchecked_page: Page, cited: Cited) -> None:
+def test_linked_papers_are_shown_and_citations_count(unchecked_page: Page, cited: Cited, axe: str) -> None:
     page = unchecked_page
     page.goto(f"{cited.url}/?q=language+models&mode=lexical")
     expect(page.locator("article.akin-paper").first).to_be_visible()
@@ -87,6 +87,7 @@ def test_linked_papers_are_shown_and_citations_count(unchecked_page: Page, cited
     linked.get_by_role("button", name="Add to list").click()
     expect(linked.get_by_role("button", name="In list")).to_be_visible()
     answered(page)
+    assert violations(page, axe) == []
     order.get_by_role("link", name="Citations count").click()
     page.wait_for_url(re.compile("boosted=1&chase=1"))
     answered(page)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -23,6 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from akin.cloud.worker import STOPPED
 from akin.stack_settings import ROOT
 from tests.unit.bundles.bucket_server import BucketServer, bucket_server
 
@@ -113,12 +115,13 @@ class FakeGoogle(ThreadingHTTPServer):
         return path
 
     def run(self, job: Job) -> None:
-        """Run the container of a job until it ends; each start has an empty disk."""
+        """Run the container of a job until it ends; each start has an empty disk, in the same place as every other."""
         (pool,) = job.spec["jobSpec"]["workerPoolSpecs"]
         container = pool["containerSpec"]
         while True:
             job.starts += 1
-            disk = self.folder / f"disk-{job.name.rpartition('/')[2]}-{job.starts}"
+            disk = self.folder / "disk"
+            shutil.rmtree(disk, ignore_errors=True)
             disk.mkdir()
             environment = {
                 **os.environ,
@@ -141,16 +144,15 @@ class FakeGoogle(ThreadingHTTPServer):
             job.state = "JOB_STATE_RUNNING"
             reader = threading.Thread(target=self._read, args=(job,), daemon=True)
             reader.start()
-            if self.take_away or self.lose:
-                self._wait_for_copy(job)
+            if (self.take_away or self.lose) and self._wait_for_copy(job):
                 job.process.send_signal(signal.SIGTERM)
             code = job.process.wait()
             reader.join()
             if job.state == "JOB_STATE_CANCELLED":
                 return
-            if self.take_away:
+            if code == STOPPED and self.take_away:
                 self.take_away -= 1
-            elif self.lose:
+            elif code == STOPPED and self.lose:
                 self.lose -= 1
                 job.error = "Job failed: the machine was preempted more than 6 times."
                 job.state = "JOB_STATE_FAILED"
@@ -160,13 +162,16 @@ class FakeGoogle(ThreadingHTTPServer):
                 job.state = "JOB_STATE_FAILED" if code else "JOB_STATE_SUCCEEDED"
                 return
 
-    def _wait_for_copy(self, job: Job) -> None:
+    def _wait_for_copy(self, job: Job) -> bool:
+        """Wait until the run was saved; return False if the container ended before."""
         run = job.spec["labels"]["run"]
         known = self.buckets.objects.get(f"shelf/akin/runs/{run}/state/LATEST")
         while self.buckets.objects.get(f"shelf/akin/runs/{run}/state/LATEST") == known:
             assert job.process is not None
-            assert job.process.poll() is None, job.lines
+            if job.process.poll() is not None:
+                return False
             time.sleep(0.02)
+        return True
 
     def _read(self, job: Job) -> None:
         assert job.process is not None

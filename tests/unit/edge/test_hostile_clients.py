@@ -8,14 +8,14 @@ import json
 import socket
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from akin.edge import BodyTooLong, SlowBody, limited_body, refuse, serving
+from akin.edge import BodyTooLong, SlowBody, limited_body, refuse, serving, with_copies
 from akin.edge.serving import MOST_HEADERS, BoundedProtocol, most_connections, server_config
 
 HOST = b" HTTP/1.1\r\nHost: localhost\r\n"
@@ -320,3 +320,34 @@ async def test_hundreds_of_upgrades_to_websockets_open_nothing(monkeypatch: pyte
             writer.write(b"GET /" + HOST + upgrade)
             assert (await head(reader)).startswith(b"HTTP/1.1 200 ")
             writer.close()
+
+
+@pytest.mark.parametrize("copies", [True, False])
+def test_many_new_connections_are_accepted_in_a_round_of_the_loop(copies: bool) -> None:
+    uvloop = pytest.importorskip("uvloop")
+    rounds = 0
+
+    async def accept(count: int) -> None:
+        nonlocal rounds
+        loop, accepted = asyncio.get_running_loop(), 0
+
+        class Counting(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                nonlocal accepted
+                accepted += 1
+
+        with socket.create_server(("127.0.0.1", 0), backlog=512) as listener, ExitStack() as held:
+            sockets = with_copies(listener) if copies else [listener]
+            servers = [await loop.create_server(Counting, sock=each, backlog=512) for each in sockets]
+            for _ in range(count):
+                held.enter_context(socket.create_connection(listener.getsockname()))
+            while accepted < count:
+                rounds += 1
+                await asyncio.sleep(0)
+            for server in servers:
+                server.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(accept(160))
+    # Without copies this is a limit of uvloop: the test says when they are not needed any more.
+    assert rounds < 40 if copies else rounds >= 100

@@ -64,6 +64,9 @@ def test_an_error_is_said_in_german_with_what_the_service_named() -> None:
     error = of_error("invalid_query", "'<x>' has no word.")
     assert written_html(error, EN) == "&#x27;&lt;x&gt;&#x27; has no word."
     assert written(error, DE) == "Eine Bedingung der Anfrage ist nicht erfüllbar: '<x>' has no word."
+    unknown = of_error("unknown_paper", "There is no paper '7'.", {"id": "7", "key": "x"})
+    assert written(unknown, DE) == "Die Arbeit „7“ ist nicht in diesem Korpus."
+    assert written(of_error("unknown_paper", "There is no paper."), DE) == "There is no paper."
     refused = render.problem(client.RequestRefused(of_error("overloaded", "Too much."), "overloaded"), DE)
     assert "Der Suchdienst hat mehr Anfragen" in refused
 

@@ -165,6 +165,14 @@ async def test_a_search_by_vectors_alone_takes_the_nearest_sentence_unless_anoth
     assert len(corpus.sentences) == 2
 
 
+async def test_results_of_one_half_are_explained_where_the_other_found_nothing(engine: Any, corpus: Any) -> None:
+    corpus.lexical.scores = {}
+    for result in (found := (await search(engine, corpus)).results):
+        assert result.highlights.why.endswith(" by meaning")
+        assert " by words" not in result.highlights.why
+    assert found
+
+
 async def test_nothing_is_looked_up_without_highlights(engine: Any, corpus: Any) -> None:
     corpus.lexical.informative_terms = None
     answer = await search(engine, corpus, highlight=False)
