@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
+import sys
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -65,6 +65,10 @@ class _Refusal:
 
 def most_connections() -> int:
     """Return the number of connections that the limit of descriptors leaves room for."""
+    if sys.platform == "win32":
+        return _MOST_CONNECTIONS  # it has no such limit
+    import resource
+
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit == resource.RLIM_INFINITY:
         return _MOST_CONNECTIONS
