@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -65,10 +64,10 @@ class _Refusal:
 
 def most_connections() -> int:
     """Return the number of connections that the limit of descriptors leaves room for."""
-    if sys.platform == "win32":
-        return _MOST_CONNECTIONS  # it has no such limit
-    import resource
-
+    try:
+        import resource
+    except ImportError:
+        return _MOST_CONNECTIONS  # Windows has no such limit
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit == resource.RLIM_INFINITY:
         return _MOST_CONNECTIONS
