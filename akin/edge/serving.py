@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,6 +18,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from akin.edge.errors import error_body
 from akin.edge.headers import api_headers
 from akin.edge.proxies import BehindProxy
+
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
 
 LONGEST_ADDRESS = 256 * 1024
 """Bytes; more than a query of 20,000 characters, each of which is at most 12 bytes in an address."""
@@ -65,6 +69,8 @@ class _Refusal:
 
 def most_connections() -> int:
     """Return the number of connections that the limit of descriptors leaves room for."""
+    if resource is None:
+        return _MOST_CONNECTIONS
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit == resource.RLIM_INFINITY:
         return _MOST_CONNECTIONS
