@@ -61,6 +61,18 @@ gradio_ui/katex/VERSION: gradio_ui/katex_files.py .venv/ready
 	$(uv) pip sync -q --python .venv-dvc/bin/python --require-hashes requirements/dvc.lock
 	touch $@
 
+.venv-fuzz/ready: requirements/fuzz.lock | $(uv)
+	@echo "setting up .venv-fuzz (schemathesis)"
+	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-fuzz
+	$(uv) pip sync -q --python .venv-fuzz/bin/python --require-hashes requirements/fuzz.lock
+	touch $@
+
+.venv-audit/ready: requirements/audit.lock | $(uv)
+	@echo "setting up .venv-audit (pip-audit, cyclonedx-bom)"
+	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-audit
+	$(uv) pip sync -q --python .venv-audit/bin/python --require-hashes requirements/audit.lock
+	touch $@
+
 # The server's Python: the newest one with a wheel of NumPy 1; without one of these, pip compiles NumPy for 3.13.
 TRITON_PYTHON ?= $(or $(shell for each in $(PYTHON) python3.12 python3.11; do \
   $$each -c 'import sys; sys.exit(sys.version_info >= (3, 13))' 2>/dev/null && command -v $$each && break; done),$(PYTHON))
@@ -119,6 +131,10 @@ lock: .venv/ready ## resolve the locks again (after a change of dependencies)
 	  --no-emit-index-url -o benchmarks/retrieval/requirements.lock
 	$(uv) pip compile -q requirements/dvc.in --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url -o requirements/dvc.lock
+	$(uv) pip compile -q requirements/fuzz.in --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url -o requirements/fuzz.lock
+	$(uv) pip compile -q requirements/audit.in --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url -o requirements/audit.lock
 	$(uv) pip compile -q requirements/docs.in --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url -o requirements/docs.lock
 	$(MAKE) -C training lock UV="$$PWD/$(uv)"
@@ -280,6 +296,14 @@ test-long: setup dist .venv-dvc/ready ## tests that take minutes: 150,000 papers
 	.venv/bin/python -m pytest -m long tests/long
 	.venv-training/bin/python -m pytest -c training/pyproject.toml -m long training/tests
 
+.PHONY: audit
+audit: .venv/ready .venv-audit/ready ## known vulnerabilities of the locks, licences, bills of materials (dist/sbom/), secrets in tracked files
+	.venv/bin/python deploy/dist/audit.py
+
+.PHONY: fuzz
+fuzz: .venv/ready .venv-fuzz/ready ## look for failures with random inputs: MINUTES=10 (SECURITY.md)
+	.venv/bin/python -m tests.fuzz.run --minutes $(if $(filter command line,$(origin MINUTES)),$(MINUTES),10)
+
 .PHONY: chaos
 chaos: setup ## faults: power cuts, kills, full disks, damage, hanging parts (docs/reliability.md); a quarter of an hour
 	.venv/bin/python -m pytest -m "chaos or not chaos" tests/chaos $(ARGS)
@@ -305,4 +329,4 @@ format: .venv/ready ## rewrite the code in the project's format
 
 .PHONY: clean
 clean: ## remove the environments (data/ stays)
-	rm -rf .venv .venv-training .venv-loadtests .venv-peers .venv-infinity .venv-retrieval .venv-dvc .venv-docs .triton
+	rm -rf .venv .venv-training .venv-loadtests .venv-peers .venv-infinity .venv-retrieval .venv-dvc .venv-fuzz .venv-audit .venv-docs .triton

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from starlette.routing import BaseRoute, Route
 
 from retrieval_service.routes.parameter_parsing import Parameters
+from retrieval_service.routes.state import LEAST_TIMEOUT
 from retrieval_service.routes.version_prefix import PREFIX
 
 _DESCRIPTION = "Finds the papers akin to a question, an abstract or a paper."
@@ -20,7 +21,7 @@ _TIMEOUT = {
     "in": "header",
     "required": False,
     "description": "Seconds that the client waits for the answer; then the work is given up.",
-    "schema": {"type": "number", "exclusiveMinimum": 0},
+    "schema": {"type": "number", "minimum": LEAST_TIMEOUT},
 }
 
 

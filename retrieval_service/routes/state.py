@@ -26,6 +26,8 @@ from retrieval_service.search.reranking import Reranking
 
 TIMEOUT_HEADER = "akin-timeout"
 """Header of a request with the seconds that its client waits for the answer."""
+LEAST_TIMEOUT = 0.000001
+"""Seconds. Clients that send what is left of their time may send little; less than this can only be a mistake."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def deadline_of(request: Request, longest: float | None = None) -> float:
     A request may shorten the service's own limit, `longest` or that of a search, with the header Akin-Timeout.
 
     Raises:
-        InvalidParameter: The header is not a number of seconds above 0.
+        InvalidParameter: The header is not a number of seconds, or less than `LEAST_TIMEOUT`.
     """
     now, longest = monotonic(), service_state(request).search_seconds if longest is None else longest
     given = request.headers.get(TIMEOUT_HEADER)
@@ -89,9 +91,10 @@ def deadline_of(request: Request, longest: float | None = None) -> float:
         seconds = float(given)
     except ValueError:
         seconds = float("nan")
-    if not isfinite(seconds) or seconds <= 0:
+    if not isfinite(seconds) or seconds < LEAST_TIMEOUT:
         raise InvalidParameter(
-            f"The header Akin-Timeout must be a number of seconds above 0, such as 2.5, not {given[:40]!r}.",
+            f"The header Akin-Timeout must be a number of seconds, such as 2.5, at least {LEAST_TIMEOUT:f}, not "
+            f"{given[:40]!r}.",
             {"parameter": "Akin-Timeout"},
         )
     return now + min(seconds, longest)

@@ -123,14 +123,14 @@ def test_a_builder_killed_at_a_random_moment(
     base: Path, tmp_path: Path, seconds: dict[str, float], number: int
 ) -> None:
     name = ("build", "update")[number % 2]
-    # Later moments more often: that is where it publishes. A moment after the end shows nothing.
+    # Later moments more often: that is where it publishes. A moment after the end shows nothing: try an earlier one.
     dice = random.Random(number)
-    for _ in range(5):
+    for tries in range(30):
         case = Case(base, tmp_path / "data", name)
-        if case.kill_after(seconds[name] * dice.random() ** 0.5):
+        if case.kill_after(seconds[name] * dice.random() ** 0.5 * 0.8**tries):
             break
     else:
-        pytest.fail("the command ended before each of five kills")
+        pytest.fail("the command ended before each kill")
     case.check()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,10 @@ def stack(data: Path, repository: Path, papers: Path, **more: str) -> Iterator[R
         for arguments in (("up",), ("index", "build", str(papers))):
             done = akin(*arguments, environment=environment)
             assert done.returncode == 0, done.stderr
+        deadline = time.monotonic() + 120
+        while httpx.get(f"{running.settings.service_url}/health/ready", timeout=60).json()["status"] != "ok":
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
         yield running
     finally:
         running.akin("down")
@@ -87,5 +92,5 @@ def test_readers_of_one_stack_judge_the_encoder_of_another(
         assert marked.search.candidate is not None
         assert marked.search.candidate.digest == "cd" * 32
         assert set(marked.search.teams or ()) >= {"serving", "candidate"}
-        told = serving.akin("feedback", "report", "--json")
+        told = serving.akin("interleave", "report", "--json")
         assert told.returncode == 0, told.stderr

@@ -108,7 +108,11 @@ def csv_delimiter(header: bytes) -> str:
 
 def csv_header(header: bytes) -> list[str]:
     """Return the names of the columns, which cannot contain line ends."""
-    row = next(csv.reader([header.decode("utf-8", "replace")], delimiter=csv_delimiter(header)), [])
+    text = header.decode("utf-8", "replace").replace("\r", " ")
+    try:
+        row = next(csv.reader([text], delimiter=csv_delimiter(header)), [])
+    except csv.Error:  # a name is longer than the module takes
+        return []
     return [name.strip() for name in row]
 
 

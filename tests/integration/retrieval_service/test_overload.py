@@ -151,7 +151,7 @@ async def test_the_client_may_set_how_long_it_waits(service: Service, mode: str)
     late = await service.http.post("/search", json=asked, headers={"Akin-Timeout": "0.000001"})
     assert (late.status_code, late.json()["error"]["code"]) == (503, "deadline_exceeded")
     assert service.encoder.asked == []
-    for said in ("soon", "0", "-5", "nan", "inf"):
+    for said in ("soon", "0", "-5", "nan", "inf", "5e-324", "0.0000009"):
         wrong = await service.http.post("/search", json=asked, headers={"Akin-Timeout": said})
         assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "invalid_parameter")
     assert await service.metric('akin_requests_refused_total{reason="deadline_exceeded"}') == 2

@@ -141,7 +141,7 @@ def test_a_damaged_snapshot_is_refused(tmp_path: Path, kit: Any, serve: Any) -> 
 def flipped(corpus: Any, tmp_path: Path) -> str:
     """Return a published snapshot with a flipped bit in a part that opening does not check."""
     name = corpus.manifest.id
-    path = shutil.copytree(corpus.data / "snapshots" / name, tmp_path / "snapshots" / name) / "vectors.faiss"
+    path = shutil.copytree(corpus.data / "snapshots" / name, tmp_path / "snapshots" / name) / "catalogue.sqlite"
     assert path.stat().st_size > 2 * 65_536
     flip(path)
     return str(name)
@@ -157,7 +157,7 @@ def test_damage_inside_a_file_is_found_while_it_is_served(
         assert ready.status_code == 200
         snapshot = ready.json()["components"]["snapshot"]
         assert (snapshot["status"], snapshot["id"]) == ("damaged", flipped)
-        assert "vectors.faiss: is damaged" in snapshot["reason"]
+        assert "catalogue.sqlite: is damaged" in snapshot["reason"]
         assert client.post("/search", json={"query": "gugipivu"}).status_code == 200
         assert "akin_snapshot_damaged 1.0" in client.app.state.metrics.text().decode()
         sleep(0.2)
@@ -179,7 +179,7 @@ def test_the_snapshot_before_a_damaged_one_is_served_again(tmp_path: Path, flipp
         for _ in range(5):
             assert (snapshot()["id"], snapshot()["status"]) == (kept.id, "ok")
             sleep(0.05)
-        assert "vectors.faiss: is damaged" in snapshot()["refused"]["reason"]
+        assert "catalogue.sqlite: is damaged" in snapshot()["refused"]["reason"]
         assert client.get("/health").json()["status"] == "ok"
         newer = kit.build(kit.papers(60), encoder, tmp_path)
         within_seconds(5, lambda: snapshot()["id"] == newer.id)
