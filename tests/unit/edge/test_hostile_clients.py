@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import resource
 import socket
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -236,8 +237,8 @@ async def test_two_thousand_idle_connections_disturb_nobody(monkeypatch: pytest.
 
 
 def test_the_number_of_connections_follows_the_limit_of_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
-    for limit, most in ((1024, 768), (64, 48), (1_000_000, 10_000), (serving.resource.RLIM_INFINITY, 10_000)):
-        monkeypatch.setattr(serving.resource, "getrlimit", lambda _, limit=limit: (limit, limit))
+    for limit, most in ((1024, 768), (64, 48), (1_000_000, 10_000), (resource.RLIM_INFINITY, 10_000)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, limit=limit: (limit, limit))
         assert most_connections() == most
 
 
