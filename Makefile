@@ -284,7 +284,15 @@ coverage: .venv/ready gradio_ui/katex/VERSION ## coverage of the unit tests, wit
 .PHONY: test
 test: setup check check-training browser ## both checks, and the default tests
 	.venv/bin/python -m pytest tests/unit -n auto --maxprocesses 8
+	@echo "the other tests, and those of training beside them: each prints when it is over"
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-others test-training
+
+.PHONY: test-others
+test-others: # those of test that wait for servers most of their time
 	.venv/bin/python -m pytest tests --ignore=tests/unit
+
+.PHONY: test-training
+test-training:
 	.venv-training/bin/python -m pytest -c training/pyproject.toml training/tests
 
 .PHONY: e2e

@@ -67,7 +67,7 @@ def cited(sample_stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) 
             (start_service(data, service, AKIN_FEEDBACK="on"), f"{own['AKIN_SERVICE_URL']}/corpus"),
             (subprocess.Popen(command, cwd=ROOT, env={**kept, **own}), f"http://127.0.0.1:{page}/list"),
         ):
-            running.callback(process.wait, 15)
+            running.enter_context(process)  # waits for its end, and closes its pipes
             running.callback(process.terminate)
             await_page(process, address)
         yield Cited(f"http://127.0.0.1:{page}", data, found[:10], found[-1])

@@ -276,7 +276,7 @@ def test_a_result_has_all_fields_of_the_contract(client: TestClient, corpus: Any
     answer = found(client, query=corpus.papers[1].title)
     assert answer.keys() == {
         *("results", "mode", "query", "k", "offset", "degraded", "timings", "searched", "snapshot", "encoder"),
-        *("folded", "notes", "reranked", "coverage", "next_cursor"),
+        *("folded", "notes", "coded_notes", "coded_degraded", "reranked", "coverage", "next_cursor"),
     }
     stages = ("embed", "vectors", "lexical", "fuse", "fetch", "rerank", "total")
     assert answer["timings"].keys() == {f"{stage}_ms" for stage in stages}
