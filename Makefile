@@ -284,8 +284,11 @@ coverage: .venv/ready gradio_ui/katex/VERSION ## coverage of the unit tests, wit
 .PHONY: test
 test: setup check check-training browser ## both checks, and the default tests
 	.venv/bin/python -m pytest tests/unit -n auto --maxprocesses 8
-	@echo "the other tests, and those of training beside them: each prints when it is over"
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-others test-training
+	@echo "the other tests; those of training run beside them, and are printed at the end"
+	@mkdir -p .cache
+	@$(MAKE) --no-print-directory test-training > .cache/test-training.log 2>&1 & training=$$!; failed=0; \
+	  $(MAKE) --no-print-directory test-others || failed=$$?; \
+	  wait $$training || failed=$$?; cat .cache/test-training.log; exit $$failed
 
 .PHONY: test-others
 test-others: # those of test that wait for servers most of their time
