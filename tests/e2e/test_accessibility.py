@@ -22,7 +22,7 @@ PAGES = {
     "empty": ("", ".akin-welcome"),
     "results": (SEARCH, "article.akin-paper"),
     "second page": (f"{SEARCH}&offset=10&sort=newest&from=2015", "article.akin-paper"),
-    "nothing found": (f"{SEARCH}&from=1990&to=1991", ".akin-problem"),
+    "nothing found": (f"{SEARCH}&from=1980&to=1981", ".akin-problem"),
     "notes": (f"{SEARCH}&mode=magic&k=0", ".akin-notice"),
     "refused": ("?like=9999.99999", ".akin-problem"),
     "German": (f"{SEARCH}&lang=de", "article.akin-paper"),

@@ -79,18 +79,20 @@ def test_the_map_opens_with_points_labels_and_regions(page: Page, address: str, 
     expect(page.locator("article.akin-paper").first).to_be_visible()
 
 
-def test_results_are_shown_and_a_point_opens_its_paper(page: Page, address: str) -> None:
+def test_results_are_shown_and_a_point_opens_its_paper(page: Page, address: str, papers: int) -> None:
     opened(page, f"{address}?q=question+answering+over+knowledge+graphs")
     results = page.locator(".akin-map-results a")
     assert results.count() == 10
     place = at_the_first_result(page)
     page.mouse.move(*place)
-    title = results.first.inner_text()
-    expect(page.locator("#akin-map-tip")).to_contain_text(title)
-    target = results.first.get_attribute("href")
-    assert target
+    tip = page.locator("#akin-map-tip")
+    expect(tip).not_to_be_empty()
+    title = tip.inner_text()
+    if papers < 1_000:  # in a larger corpus another paper may be nearer to the pointer
+        assert results.first.inner_text() in title
     page.mouse.click(*place)
-    page.wait_for_url(re.compile(re.escape(target) + "$"))
+    page.wait_for_url(re.compile("/paper/"))
+    assert title.startswith(page.locator("main h1").inner_text())
 
 
 def test_the_keyboard_zooms_moves_and_opens(page: Page, address: str) -> None:
