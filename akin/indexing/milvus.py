@@ -111,9 +111,7 @@ def load_snapshot(
         name = name_of(manifest, options)
         try:
             if not _is_whole(client, name, len(index), kind):
-                with suppress(Exception):  # an alias keeps a collection from being dropped
-                    _drop_alias_of(client, name, options)
-                client.drop_collection(name)
+                _drop(client, name, options)
                 _fill(client, name, index, progress)
                 _make_index(client, name, kind)
             if (stored := count(client, name)) != len(index):
@@ -155,8 +153,7 @@ def drop_collections(options: MilvusOptions, names: list[str]) -> None:
         for name in names:
             if not client.has_collection(name):
                 raise VectorStoreUnusable(f"Milvus at {options.uri} has no collection {name}: see akin milvus list.")
-            _drop_alias_of(client, name, options)
-            client.drop_collection(name)
+            _drop(client, name, options)
 
 
 def name_of(manifest: Manifest, options: MilvusOptions) -> str:
@@ -173,9 +170,7 @@ def _manifests(snapshots: Path) -> list[Manifest]:
 
 
 def _is_whole(client: MilvusClient, name: str, vectors: int, kind: str) -> bool:
-    if not client.has_collection(name):
-        return False
-    return count(client, name) == vectors and _kind_or_none(client, name) in (kind, None if vectors else kind)
+    return client.has_collection(name) and count(client, name) == vectors and _kind_or_none(client, name) == kind
 
 
 def _kind_or_none(client: MilvusClient, name: str) -> str | None:
@@ -211,18 +206,23 @@ def _make_index(client: MilvusClient, name: str, kind: str) -> None:
 
 
 def _point_alias(client: MilvusClient, alias: str, name: str) -> None:
-    try:
-        client.describe_alias(alias)
-    except Exception:
+    if _aliased(client, alias) is None:
         client.create_alias(name, alias)
     else:
         client.alter_alias(name, alias)
 
 
-def _drop_alias_of(client: MilvusClient, name: str, options: MilvusOptions) -> None:
-    try:
-        described: Any = client.describe_alias(options.prefix)
-    except Exception:
-        return
-    if described["collection_name"] == name:
+def _drop(client: MilvusClient, name: str, options: MilvusOptions) -> None:
+    """Remove a collection, after the alias that would keep it from being removed."""
+    if _aliased(client, options.prefix) == name:
         client.drop_alias(options.prefix)
+    client.drop_collection(name)
+
+
+def _aliased(client: MilvusClient, alias: str) -> str | None:
+    """Return the collection that an alias points to; None if there is no such alias."""
+    try:
+        described: Any = client.describe_alias(alias)
+    except Exception:  # the client's own error for an alias that does not exist
+        return None
+    return str(described["collection_name"])

@@ -1,4 +1,4 @@
-"""What every vector index promises, on each of them: FAISS, Milvus, and torch where it is installed."""
+"""Test what every vector index promises, on each of them: FAISS, Milvus, and torch where it is installed."""
 
 from __future__ import annotations
 
@@ -248,6 +248,15 @@ def test_what_does_not_fit_is_refused_with_the_command_that_helps(corpus: Any, o
     with pytest.raises(VectorStoreUnusable, match="filled by half"):
         open_snapshot(folder, milvus=options)
     assert load_snapshot(folder, options, "FLAT").vectors == loaded.vectors
+    open_snapshot(folder, milvus=options).close()
+    # All vectors and no index, as after a kill: refused, and made again.
+    client = connect(options)
+    client.release_collection(loaded.collection)
+    client.drop_index(loaded.collection, "vector")
+    client.close()
+    with pytest.raises(VectorStoreUnusable, match=r"cannot be used.*akin milvus load"):
+        open_snapshot(folder, milvus=options)
+    load_snapshot(folder, options, "FLAT")
     open_snapshot(folder, milvus=options).close()
 
 
