@@ -67,7 +67,7 @@ def list_(json: Json = False) -> None:
 
     settings = read_settings()
     with cli_errors():
-        found = list_collections(require_options(settings), SnapshotDirectory(settings.data).root)
+        found = list_collections(require_options(settings), SnapshotDirectory(settings.data))
     if json:
         print_json(msgspec.to_builtins(found))
     elif found:

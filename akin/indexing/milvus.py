@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,8 @@ from retrieval_service.adapters.milvus_index import (
     first_line,
     index_kind,
 )
-from retrieval_service.corpus.manifest import VECTORS, Manifest, read_manifest
+from retrieval_service.corpus.directory import SnapshotDirectory
+from retrieval_service.corpus.manifest import VECTORS, Manifest
 from retrieval_service.corpus.snapshot import open_snapshot
 from retrieval_service.errors import VectorStoreUnusable
 
@@ -127,17 +128,17 @@ def load_snapshot(
         return Loaded(name, len(index), kind, time.monotonic() - started)
 
 
-def list_collections(options: MilvusOptions, snapshots: Path) -> list[Stored]:
+def list_collections(options: MilvusOptions, snapshots: SnapshotDirectory) -> list[Stored]:
     """Return the collections of Akin, by name.
 
     Args:
         options: Where Milvus is.
-        snapshots: Folder of the snapshots, whose collections are recognised.
+        snapshots: The snapshots, whose collections are recognised.
 
     Raises:
         VectorStoreUnusable: Milvus cannot be reached.
     """
-    known = {name_of(each, options): each.id for each in _manifests(snapshots)}
+    known = {name_of(each, options): each.id for each in snapshots.manifests()}
     with closing(connect(options)) as client:
         names = sorted(each for each in client.list_collections() if each.startswith(f"{options.prefix}_"))
         return [Stored(each, count(client, each), _kind_or_none(client, each), known.get(each)) for each in names]
@@ -159,14 +160,6 @@ def drop_collections(options: MilvusOptions, names: list[str]) -> None:
 def name_of(manifest: Manifest, options: MilvusOptions) -> str:
     """Return the name of the collection of a snapshot."""
     return collection_name(options, manifest.id, manifest.encoder.digest)
-
-
-def _manifests(snapshots: Path) -> list[Manifest]:
-    found = []
-    for path in snapshots.glob("*/manifest.json") if snapshots.is_dir() else ():
-        with suppress(Exception):  # a damaged snapshot has no collection that could be recognised
-            found.append(read_manifest(path.parent))
-    return found
 
 
 def _is_whole(client: MilvusClient, name: str, vectors: int, kind: str) -> bool:

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from time import thread_time
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ from retrieval_service.ports import DEPTHS, Corpus, Vectors
 from retrieval_service.recall.estimate import RecallWindow
 
 _log = logging.getLogger(__name__)
+_R = TypeVar("_R")
 NEAREST = 10
 WAITING = 16
 """Queries that are compared together, as reading the vectors takes most of the time; newer ones replace older ones."""
@@ -53,9 +55,8 @@ class _Exact:
     vectors: Vectors
     best: NDArray[np.float32]
 
-    def read(self, corpus: Corpus, first: int, end: int) -> float:
-        """Compare the queries with the rows of a piece; return the seconds of CPU that it took."""
-        started = thread_time()
+    def read(self, corpus: Corpus, first: int, end: int) -> None:
+        """Compare the queries with the rows of a piece."""
         rows = np.arange(first, end)
         if corpus.covered is not None:
             rows = rows[corpus.covered.mask[first:end]]
@@ -65,7 +66,6 @@ class _Exact:
             scores = np.einsum("qd,rd->qr", self.vectors, stored)
             both = np.concatenate([self.best, scores], axis=1)
             self.best = -np.sort(-both, axis=1)[:, :NEAREST]
-        return thread_time() - started
 
 
 class RecallSampler:
@@ -145,11 +145,11 @@ class RecallSampler:
                     return  # another snapshot serves: this one must be closed soon
             for vector, best in zip(vectors, exact.best, strict=True):
                 found = await self._work(self._found, corpus, vector, best)
-                self._window.add(int(found), len(best))
+                self._window.add(found, len(best))
                 self._metrics.record_compared()
         self._metrics.record_recall(self._window.estimate())
 
-    async def _work(self, work: Callable[..., float], *arguments: object) -> float:
+    async def _work(self, work: Callable[..., _R], *arguments: object) -> _R:
         """Do a piece of work in the thread, then rest so long that the share of a core is kept."""
         loop = asyncio.get_running_loop()
         job = loop.run_in_executor(self._thread, _timed, work, *arguments)
@@ -163,11 +163,11 @@ class RecallSampler:
         await self._sleep(seconds * (1 / self._share - 1))
         return result
 
-    def _found(self, corpus: Corpus, vector: Vectors, best: NDArray[np.float32]) -> float:
+    def _found(self, corpus: Corpus, vector: Vectors, best: NDArray[np.float32]) -> int:
         """Return how many of the best rows the index finds: those whose exact score is no less than the last one's."""
         rows = corpus.vectors.search(vector, min(DEPTHS[0], len(corpus.vectors))).rows[: len(best)]
         scores = corpus.vectors.vectors(rows.tolist()) @ vector
-        return float(np.count_nonzero(scores >= best[-1] - _TIE)) if len(best) else 0.0
+        return int(np.count_nonzero(scores >= best[-1] - _TIE)) if len(best) else 0
 
     def _note_snapshot(self, corpus: Corpus) -> bool:
         """Begin anew with another snapshot; return True if its index can be compared with exact search."""
@@ -192,7 +192,7 @@ def _is_measurable(corpus: Corpus) -> bool:
         return False
 
 
-def _timed(work: Callable[..., float], *arguments: object) -> tuple[float, float]:
+def _timed(work: Callable[..., _R], *arguments: object) -> tuple[_R, float]:
     started = thread_time()
     result = work(*arguments)
     return result, thread_time() - started

@@ -81,13 +81,13 @@ class DenseHalf:
         if vector is not None or made:
             self.timings.embed_ms = ms_since(started)
 
-        @tracing.traced("search vectors")
         def search(depth: int) -> Hits:
-            started = perf_counter()
-            self.vector = self._feedback_vector(plan, made) if vector is None else vector
-            hits = self.corpus.vectors.search(self.vector, depth, within=within, nprobe=self.request.search_effort)
-            self.timings.vectors_ms += ms_since(started)
-            return hits
+            with tracing.span("search vectors"):
+                started = perf_counter()
+                self.vector = self._feedback_vector(plan, made) if vector is None else vector
+                hits = self.corpus.vectors.search(self.vector, depth, within=within, nprobe=self.request.search_effort)
+                self.timings.vectors_ms += ms_since(started)
+                return hits
 
         return Ranking(search, plan.given_rows)
 

@@ -211,7 +211,7 @@ def test_the_service_answers_from_milvus_as_from_main_memory(corpus: Any, option
     assert loaded.vectors == len(corpus.papers)
     again = load_snapshot(folder, options, "FLAT")
     assert (again.collection, again.vectors) == (loaded.collection, loaded.vectors)
-    (stored,) = list_collections(options, folder.parent)
+    (stored,) = list_collections(options, SnapshotDirectory(corpus.data))
     assert (stored.collection, stored.kind, stored.snapshot) == (loaded.collection, "FLAT", folder.name)
     asked = [
         {"query": corpus.papers[0].title, "mode": mode, "k": 20, **more}
@@ -226,7 +226,7 @@ def test_the_service_answers_from_milvus_as_from_main_memory(corpus: Any, option
     assert [[each["id"] for each in found] for found in after] == [[each["id"] for each in found] for found in before]
     assert before[0]
     drop_collections(options, [loaded.collection])
-    assert list_collections(options, folder.parent) == []
+    assert list_collections(options, SnapshotDirectory(corpus.data)) == []
 
 
 def test_what_does_not_fit_is_refused_with_the_command_that_helps(corpus: Any, options: MilvusOptions) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from akin.papers import Paper, PapersError, passage_text, read_papers
+from akin.storage.durable import publish_file
 from training.command import run_command
 from training.errors import CorpusError, SourceError, UnsupportedModel, translate_write_errors
 from training.progress import log_progress
@@ -96,7 +96,7 @@ class SparseWords:
                     written.update(group)
                     if len(written) % _PAPERS_BETWEEN_REPORTS < _BATCH:
                         log_progress(f"  {len(written):,} papers")
-            os.replace(aside, path)
+            publish_file(aside, path)
         return len(written)
 
     def _by_word(self, text: str, weights: dict[int, float]) -> dict[str, float]:
