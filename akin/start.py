@@ -17,14 +17,14 @@ WHAT = ("models", "snapshot")
 
 def main(arguments: list[str]) -> NoReturn:
     """Fetch what a setting names, and replace this process by the command; end with an error's exit code instead."""
-    what, command = arguments[:1], arguments[1:]
-    if what not in ([each] for each in WHAT) or not command:
+    if len(arguments) < 2 or arguments[0] not in WHAT:
         print("usage: python -m akin.start models|snapshot COMMAND…", file=sys.stderr)
         sys.exit(2)
-    if os.environ.get(f"AKIN_{what[0].upper()}_SOURCE"):
+    what, *command = arguments
+    if os.environ.get(f"AKIN_{what.upper()}_SOURCE"):
         # The first process of a container ignores SIGTERM unless it has a handler.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        fetch(what[0])
+        fetch(what)
     program = shutil.which(command[0])
     if program is None:
         print(f"start: there is no command {command[0]!r}", file=sys.stderr)

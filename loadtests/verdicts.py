@@ -53,7 +53,7 @@ class OverloadFigures:
 
     @property
     def goodput(self) -> float:
-        """Share of the peak that was answered."""
+        """Return the share of the peak that was answered."""
         return self.overload.per_second / self.peak
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from akin.bundles.bundle import BUNDLES, FILES, LATEST, Bundle, FileRecord, latest, read_bundle
-from akin.bundles.places import NothingThere, Place
+from akin.bundles.places import Place
 from akin.errors import BucketError
 from akin.storage.digest import file_digest
 
@@ -67,15 +67,3 @@ def prune(place: Place, keep: tuple[str, ...] = ()) -> int:
     place.delete([f"{BUNDLES}/{name}" for name in others])
     place.delete([f"{FILES}/{name}" for name in place.sizes(FILES) if name not in needed])
     return len(others)
-
-
-def latest_or_none(place: Place, kind: str) -> Bundle | None:
-    """Return the latest bundle; None if nothing was pushed yet.
-
-    Raises:
-        BucketError: It cannot be read.
-    """
-    try:
-        return read_bundle(place, kind=kind)
-    except NothingThere:
-        return None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from akin.cli.output import Json, print_json, read_settings, say
+from akin.cli.papers import fetch_progress
 
 if TYPE_CHECKING:
     from akin.backup.manifest import BackupManifest
@@ -41,7 +40,7 @@ def backup(
     from akin.backup.write import back_up
 
     wanted = Wanted(every, embeddings, models, keys, feedback, collection)
-    with copying("copying") as show:
+    with fetch_progress(of_bytes=True, doing="copying") as show:
         done = back_up(read_settings(), to.expanduser(), wanted, show)
     say(f"{to}: {len(done.files):,} files, {done.bytes:,} bytes; snapshot {done.snapshot or 'none'}")
     if json:
@@ -66,14 +65,14 @@ def restore(
 
     source = source.expanduser()
     if check:
-        with copying("reading") as show:
+        with fetch_progress(of_bytes=True, doing="reading") as show:
             manifest = check_backup(source, show)
         say(f"{source} is whole: {len(manifest.files):,} files, {manifest.bytes:,} bytes, {manifest.created:%Y-%m-%d}")
         if json:
             print_json({"path": str(source), **summary(manifest)})
         return
     settings = read_settings()
-    with copying("restoring") as show:
+    with fetch_progress(of_bytes=True, doing="restoring") as show:
         done = restore_backup(settings, source, replace=replace, models=models, say=say, progress=show)
     for unit in done.same:
         say(f"{unit} was there already")
@@ -93,16 +92,3 @@ def summary(manifest: BackupManifest) -> dict[str, object]:
         "files": len(manifest.files),
         "bytes": manifest.bytes,
     }
-
-
-@contextmanager
-def copying(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar of bytes; yield the function that moves it."""
-    from rich import progress as rich
-
-    from akin.cli.output import stderr
-
-    columns = (rich.TextColumn(f"{what:<10}"), rich.BarColumn(), rich.DownloadColumn(), rich.TimeRemainingColumn())
-    with rich.Progress(*columns, console=stderr, transient=not stderr.is_terminal) as bars:
-        task = bars.add_task(what, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)

@@ -20,6 +20,9 @@ File = Annotated[
 ]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Name of the run.")]
 Pause = Annotated[float, typer.Option(hidden=True, min=0)]
+Models = Annotated[str, typer.Option(metavar="ADDRESS@DIGEST", help="Models; default: the latest in the bucket.")]
+Snapshot = Annotated[str, typer.Option(metavar="ADDRESS@DIGEST", help="Snapshot; default: the latest in the bucket.")]
+Tag = Annotated[str | None, typer.Option(help="Tag of the images; default: that of the settings.")]
 
 
 @app.callback()
@@ -133,13 +136,9 @@ def take(run: Run, settings: File = None, json: Json = False) -> None:
 @app.command()
 def deploy(
     part: Annotated[str, typer.Argument(metavar="api|page", help="The API for programs, or the page for readers.")],
-    models: Annotated[
-        str, typer.Option(metavar="ADDRESS@DIGEST", help="Models; default: the latest in the bucket.")
-    ] = "",
-    snapshot: Annotated[
-        str, typer.Option(metavar="ADDRESS@DIGEST", help="Snapshot; default: the latest in the bucket.")
-    ] = "",
-    tag: Annotated[str | None, typer.Option(help="Tag of the images; default: that of the settings.")] = None,
+    models: Models = "",
+    snapshot: Snapshot = "",
+    tag: Tag = None,
     build: Annotated[bool, typer.Option("--build", help="Build and push the images with this tag first.")] = False,
     revision: Annotated[str, typer.Option(metavar="COMMIT", help="Commit that is built, for the labels.")] = "unknown",
     settings: File = None,
@@ -164,13 +163,9 @@ def deploy(
 def manifests(
     overlay: Annotated[str, typer.Argument(metavar="cpu|gpu", help="Where Triton runs.")],
     to: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write.")],
-    models: Annotated[
-        str, typer.Option(metavar="ADDRESS@DIGEST", help="Models; default: the latest in the bucket.")
-    ] = "",
-    snapshot: Annotated[
-        str, typer.Option(metavar="ADDRESS@DIGEST", help="Snapshot; default: the latest in the bucket.")
-    ] = "",
-    tag: Annotated[str | None, typer.Option(help="Tag of the images; default: that of the settings.")] = None,
+    models: Models = "",
+    snapshot: Snapshot = "",
+    tag: Tag = None,
     settings: File = None,
 ) -> None:
     """Write a folder of Kustomize for GKE: kubectl apply -k FOLDER."""

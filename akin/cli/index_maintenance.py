@@ -9,7 +9,7 @@ import typer
 
 from akin.cli.index import format_curve, index_source, manifest_as_json, progress_bar
 from akin.cli.output import Json, print_json, say
-from akin.cli.papers import HARVESTS, run_harvest
+from akin.cli.papers import harvest_changes
 from akin.errors import PapersUnusable
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ def update(
     """
     from akin import snapshots
     from akin.indexing.snapshot_parts import require_whole
-    from akin.papers.remote import ARXIV
     from akin.partial_snapshots import complete_index
     from akin.stack_settings import Settings
     from retrieval_service.corpus.directory import SnapshotDirectory
@@ -87,11 +86,7 @@ def update(
     with snapshots.cli_errors():
         require_whole(snapshots.find_manifest(settings, None))
     if source == "oai":
-        before = snapshots.find_manifest(settings, None)
-        folder = settings.data / "corpora" / HARVESTS
-        since = snapshots.harvest_start(settings, before)
-        done = run_harvest(folder, since, url=url or before.repository or ARXIV, subset=before.subset, pause=pause)
-        source = str(folder / done.file)
+        source = harvest_changes(settings, snapshots.find_manifest(settings, None), url, pause)
     manifest = snapshots.update_index(
         settings,
         index_source(settings, source, fields, strict),

@@ -14,6 +14,8 @@ from akin.errors import PapersUnusable
 
 if TYPE_CHECKING:
     from akin.papers.remote import Harvest
+    from akin.stack_settings import Settings
+    from retrieval_service.corpus.manifest import Manifest
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -128,15 +130,32 @@ def harvest_of(path: Path) -> Harvest | None:
     return next((done for done in finished_harvests(path.parent) if done.file == path.name), None)
 
 
+def harvest_changes(settings: Settings, before: Manifest, url: str | None, pause: float) -> str:
+    """Harvest what has changed since a snapshot was made, and return the path of the file.
+
+    Args:
+        settings: Where files are kept.
+        before: Manifest of the snapshot.
+        url: Address of the repository; None for the one of the snapshot.
+        pause: Least seconds between requests.
+    """
+    from akin.papers.remote import ARXIV
+    from akin.snapshots import harvest_start
+
+    folder, since = settings.data / "corpora" / HARVESTS, harvest_start(settings, before)
+    done = run_harvest(folder, since, url=url or before.repository or ARXIV, subset=before.subset, pause=pause)
+    return str(folder / done.file)
+
+
 @contextmanager
-def fetch_progress(*, of_bytes: bool) -> Iterator[Callable[[int, int | None], None]]:
+def fetch_progress(*, of_bytes: bool, doing: str = "fetching") -> Iterator[Callable[[int, int | None], None]]:
     """Show a progress bar of bytes or of records; yield the function that moves it."""
     from rich import progress as rich
 
     from akin.cli.output import stderr
 
     amount = rich.DownloadColumn() if of_bytes else rich.MofNCompleteColumn()
-    columns = (rich.TextColumn("fetching  "), rich.BarColumn(), amount, rich.TimeRemainingColumn())
+    columns = (rich.TextColumn(f"{doing:<10}"), rich.BarColumn(), amount, rich.TimeRemainingColumn())
     with rich.Progress(*columns, console=stderr, transient=not stderr.is_terminal) as bars:
-        task = bars.add_task("fetching", total=None)
+        task = bars.add_task(doing, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)

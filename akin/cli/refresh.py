@@ -70,17 +70,10 @@ def refresh(
 
 def _refresh(settings: Settings, source: str, url: str | None, pause: float, options: RefreshOptions) -> RefreshRecord:
     from akin.cli.index import index_source, progress_bar
-    from akin.cli.papers import HARVESTS, run_harvest
-    from akin.papers.remote import ARXIV
+    from akin.cli.papers import harvest_changes
     from akin.refresh import refresh as refresh_index
-    from akin.snapshots import harvest_start
 
     def fetch(before: Manifest) -> IndexSource:
-        if source != "oai":
-            return index_source(settings, source)
-        folder = settings.data / "corpora" / HARVESTS
-        since, address = harvest_start(settings, before), url or before.repository or ARXIV
-        done = run_harvest(folder, since, url=address, subset=before.subset, pause=pause)
-        return index_source(settings, str(folder / done.file))
+        return index_source(settings, source if source != "oai" else harvest_changes(settings, before, url, pause))
 
     return refresh_index(settings, fetch, options, say=say, bar=progress_bar)

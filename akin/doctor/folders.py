@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def examine_snapshot(settings: Settings, now: datetime) -> Iterator[Finding]:
         advice = "akin index list, then akin index use ANOTHER; or build again (akin index build)"
         yield fail("snapshot", str(error), advice)
         return
-    wrong = _wrong_files(snapshots.path(name), manifest)
+    wrong = wrong_files(snapshots.path(name), {file: each.bytes for file, each in manifest.files.items()})
     if wrong:
         yield fail(
             "snapshot", f"{name}: {', '.join(wrong)}", "akin index verify; then akin index use ANOTHER, or build again"
@@ -162,16 +162,17 @@ def size_of(path: Path) -> int:
     return sum((Path(folder) / name).lstat().st_size for folder, _, names in os.walk(path) for name in names)
 
 
-def _wrong_files(folder: Path, manifest: Manifest) -> list[str]:
+def wrong_files(folder: Path, sizes: Mapping[str, int]) -> list[str]:
+    """Return what is wrong with the sizes of files below a folder, a text each."""
     wrong = []
-    for name, record in manifest.files.items():
+    for name, expected in sizes.items():
         try:
             size = (folder / name).stat().st_size
         except OSError as error:
             wrong.append(f"{name} cannot be read ({error.strerror})")
             continue
-        if size != record.bytes:
-            wrong.append(f"{name} has {size:,} bytes, not {record.bytes:,}")
+        if size != expected:
+            wrong.append(f"{name} has {size:,} bytes, not {expected:,}")
     return wrong
 
 

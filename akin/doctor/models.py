@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from akin.doctor.finding import Finding, fail, ok, warn
-from akin.doctor.folders import live_manifest
+from akin.doctor.folders import live_manifest, wrong_files
 from akin.doctor.machine import INT8_FEATURES
 from akin.errors import EncoderError
 from akin.installation import IS_CLONE
-from akin.registry.versions import MODEL, Version, promoted_number, promoted_version, versions
+from akin.registry.versions import MODEL, promoted_number, promoted_version, versions
 from akin.settings import EncoderSettings
 from akin.stack_settings import Settings
 
@@ -24,7 +23,8 @@ def examine_models(settings: Settings, features: frozenset[str], encoder: Encode
             yield warn("encoder", f"none in {repository}", make)
             return
         version = promoted_version(repository)
-        wrong = wrong_files(repository / MODEL / str(version.number), version)
+        sizes = {name: each["bytes"] for name, each in version.manifest.get("files", {}).items()}
+        wrong = wrong_files(repository / MODEL / str(version.number), sizes)
     except EncoderError as error:
         yield fail(
             "encoder", str(error), "akin encoder list shows the versions; akin encoder promote VERSION chooses one"
@@ -62,17 +62,3 @@ def examine_models(settings: Settings, features: frozenset[str], encoder: Encode
                 f"{found}; the other is not in {repository}",
                 "bring that version back (akin restore), or build again",
             )
-
-
-def wrong_files(folder: Path, version: Version) -> list[str]:
-    """Return what is wrong with the sizes of a version's files, a text each."""
-    wrong = []
-    for name, record in version.manifest.get("files", {}).items():
-        try:
-            size = (folder / name).stat().st_size
-        except OSError as error:
-            wrong.append(f"{name} cannot be read ({error.strerror})")
-            continue
-        if size != record["bytes"]:
-            wrong.append(f"{name} has {size:,} bytes, not {record['bytes']:,}")
-    return wrong

@@ -90,6 +90,11 @@ def http_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def address_or_none(value: str) -> str:
+    """Return an address of HTTP without its last slash; empty for none."""
+    return http_address(value) if value else value
+
+
 class Folders(EnvironmentSettings):
     """Folders that a run reads and writes."""
 
@@ -284,7 +289,7 @@ class CollectionFolder(Folders):
 class Tracing(EnvironmentSettings):
     """Settings of traces."""
 
-    traces: Annotated[str, AfterValidator(lambda value: http_address(value) if value else value)] = Field(
+    traces: Annotated[str, AfterValidator(address_or_none)] = Field(
         default="",
         description="Address of a collector of OpenTelemetry (OTLP over HTTP), such as `http://127.0.0.1:4318`, that "
         "gets traces of requests ([operations.md](operations.md#traces)). It needs the extra `tracing`. Default: "

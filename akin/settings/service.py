@@ -18,7 +18,7 @@ from akin.settings.places import (
     ServiceAddress,
     Tracing,
     TritonAddress,
-    http_address,
+    address_or_none,
 )
 
 _OF_ANSWERS = (
@@ -36,10 +36,6 @@ def _cores() -> int:
 def _origins(value: str) -> str:
     parse_origins(value)
     return value
-
-
-def _service_address(value: str) -> str:
-    return http_address(value) if value else value
 
 
 class ServiceSettings(
@@ -159,7 +155,7 @@ class ServiceSettings(
     collection_share: float = Field(default=0.1, gt=0, le=1, description="Share of the searches that are collected.")
 
     feedback_opened: bool = Field(default=False, description="With feedback: also keep which results a reader opened.")
-    interleave: Annotated[str, AfterValidator(_service_address)] = Field(
+    interleave: Annotated[str, AfterValidator(address_or_none)] = Field(
         default="",
         description="With feedback: address of a second service, with a candidate encoder, whose results are "
         "interleaved with this one's ([feedback.md](feedback.md#two-encoders-side-by-side)). Default: none.",

@@ -82,7 +82,7 @@ def _operation(content: Mapping[str, Any]) -> Iterator[str]:
         yield from ("| parameter | in | type | default | meaning |", "| --- | --- | --- | --- | --- |")
         for each in content["parameters"]:
             schema = each["schema"]
-            meaning = _row(each.get("description") or schema.get("description") or "")
+            meaning = cell(each.get("description") or schema.get("description") or "")
             default = "required" if each.get("required") else _default(schema)
             yield f"| `{each['name']}` | {each['in']} | {type_text(schema)} | {default} | {meaning} |"
         yield ""
@@ -96,7 +96,7 @@ def _operation(content: Mapping[str, Any]) -> Iterator[str]:
             f"{type_text(each['schema'])} as `{kind}`" if each.get("schema") else f"`{kind}`"
             for kind, each in answer.get("content", {}).items()
         ]
-        yield f"| {status} | {_row(answer['description'])} {', '.join(kinds)} |"
+        yield f"| {status} | {cell(answer['description'])} {', '.join(kinds)} |"
 
 
 def _schema(schema: Mapping[str, Any]) -> Iterator[str]:
@@ -108,7 +108,7 @@ def _schema(schema: Mapping[str, Any]) -> Iterator[str]:
     yield from ("| field | type | default | meaning |", "| --- | --- | --- | --- |")
     for name, each in schema["properties"].items():
         default = "required" if name in schema.get("required", ()) else _default(each)
-        yield f"| `{name}` | {type_text(each)} | {default} | {_row(each.get('description') or '')} |"
+        yield f"| `{name}` | {type_text(each)} | {default} | {cell(each.get('description') or '')} |"
     yield ""
 
 
@@ -122,5 +122,6 @@ def _text(text: str) -> str:
     return "\n".join(line.strip() for line in text.splitlines())
 
 
-def _row(text: str) -> str:
+def cell(text: str) -> str:
+    """Return a text for a cell of a table."""
     return " ".join(text.split()).replace("|", "\\|")

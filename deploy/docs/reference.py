@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from akin.cli import app as command_line
 from deploy.docs.client_reference import client_page
-from deploy.docs.http_reference import http_page
+from deploy.docs.http_reference import cell, http_page
 from retrieval_service.app import create_app
 from retrieval_service.metrics import Metrics
 from retrieval_service.metrics_app import create_metrics_app
@@ -129,8 +129,3 @@ def config(path: Path) -> list[str]:
 def plain(text: str) -> str:
     """Return a help text without the indentation and marks of the parser."""
     return "\n".join(line.strip() for line in text.replace("\b", "").strip().splitlines())
-
-
-def cell(text: str) -> str:
-    """Return a text for a cell of a table."""
-    return " ".join(text.split()).replace("|", "\\|")

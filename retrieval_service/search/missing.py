@@ -150,6 +150,7 @@ def _find(corpus: Corpus, request: MissingRequest, plan: _Plan, made: dict[int, 
     scores = (found * centres[numbers[places]]).sum(axis=1)
     covered = corpus.covered
     coverage = None if covered is None else Coverage(covered.count, len(covered.mask))
+    said = () if coverage is None else (dense_note(coverage),)
     return MissingAnswer(
         results=[
             MissingPaper.of(
@@ -182,8 +183,8 @@ def _find(corpus: Corpus, request: MissingRequest, plan: _Plan, made: dict[int, 
         searched=searched,
         snapshot=corpus.manifest.id,
         coverage=coverage,
-        notes=() if coverage is None else (str(dense_note(coverage)),),
-        coded_notes=() if coverage is None else (dense_note(coverage).coded(),),
+        notes=tuple(map(str, said)),
+        coded_notes=tuple(one.coded() for one in said),
     )
 
 

@@ -25,11 +25,11 @@ import akin.indexing.update
 import akin.snapshots
 from akin.papers import Paper
 from retrieval_service.corpus import SnapshotDirectory, open_snapshot, verify_snapshot
+from tests.chaos.power_cut import CALLS
 from tests.integration.generated import HashEncoder, hashed
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
-_CALLS = ("fsync", "rename", "replace", "link", "unlink", "remove", "mkdir", "rmdir")
 
 
 def start(data: Path, arguments: Sequence[str], *, killed_before: int = 0, megabytes: int = 0) -> BaseProcess:
@@ -82,7 +82,7 @@ def _list_calls(killed_before: int) -> list[str]:
 
         return run
 
-    for name in _CALLS:
+    for name in CALLS:
         setattr(os, name, listed(name, getattr(os, name)))
     return calls
 

@@ -1,4 +1,4 @@
-"""How long hypothesis looks: few examples, always the same, in the default tests; many others by `make fuzz`."""
+"""Set how long hypothesis looks: few examples, always the same, in the default tests; many others by `make fuzz`."""
 
 from __future__ import annotations
 

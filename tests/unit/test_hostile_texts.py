@@ -1,4 +1,4 @@
-"""No text may cost more than two seconds, nor more than in proportion to its length."""
+"""Check that no text costs more than two seconds, nor more than in proportion to its length."""
 
 from __future__ import annotations
 

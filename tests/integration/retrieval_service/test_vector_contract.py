@@ -13,6 +13,7 @@ import faiss
 import numpy as np
 import pytest
 
+from akin.indexing import milvus
 from akin.indexing.milvus import KINDS, drop_collections, list_collections, load_snapshot
 from retrieval_service.adapters import milvus_index
 from retrieval_service.adapters.faiss_index import FaissIndex
@@ -52,8 +53,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Milvu
     options = MilvusOptions(str(tmp_path_factory.mktemp("milvus") / "vectors.db"), seconds=60)
     client = connect(options)
     for kind in ("FLAT", "HNSW"):
-        from akin.indexing import milvus
-
         milvus._fill(client, f"akin_{kind}", faiss_of("SQfp16"), lambda *_: None)
         milvus._make_index(client, f"akin_{kind}", kind)
     yield client, options

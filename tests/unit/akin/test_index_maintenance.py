@@ -15,6 +15,7 @@ import typer
 
 from akin import snapshots
 from akin.cli import index, index_maintenance
+from akin.cli import papers as papers_commands
 from akin.errors import PapersUnusable
 from akin.indexing.changes import ChangedPapers
 from akin.indexing.verify import RowCheck
@@ -174,7 +175,7 @@ def test_an_update_harvests_the_set_of_the_index(
         asked.update(more, since=since)
         raise Enough
 
-    monkeypatch.setattr(index_maintenance, "run_harvest", harvest)
+    monkeypatch.setattr(papers_commands, "run_harvest", harvest)
     with pytest.raises(Enough):
         index_maintenance.update("oai")
     assert (asked["since"], asked["subset"], asked["url"]) == ("2026-01-31", subset, ARXIV)
@@ -189,7 +190,7 @@ def test_an_update_harvests_the_repository_of_the_index(data: Path, monkeypatch:
         asked.append(url)
         raise InterruptedError
 
-    monkeypatch.setattr(index_maintenance, "run_harvest", harvest)
+    monkeypatch.setattr(papers_commands, "run_harvest", harvest)
     for given in (None, "https://other.example/oai"):
         with pytest.raises(InterruptedError):
             index_maintenance.update("oai", url=given)

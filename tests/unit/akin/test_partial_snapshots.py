@@ -12,6 +12,7 @@ import pytest
 
 from akin import partial_snapshots
 from akin.cli import index, index_maintenance
+from akin.cli import papers as papers_commands
 from akin.errors import PapersUnusable
 from akin.live_snapshot import LiveSnapshot
 from akin.papers import PASSAGE_TEXT_VERSION
@@ -63,7 +64,7 @@ def test_the_list_and_the_description_say_what_is_missing(capsys: pytest.Capture
 @pytest.mark.parametrize("source", ["oai", "newer.jsonl"])
 @pytest.mark.usefixtures("partial")
 def test_an_update_is_refused_before_a_harvest(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_maintenance, "run_harvest", lambda *_, **__: pytest.fail("harvested"))
+    monkeypatch.setattr(papers_commands, "run_harvest", lambda *_, **__: pytest.fail("harvested"))
     with pytest.raises(
         PapersUnusable, match=r"1,100 of 2,000 papers have vectors. Complete it first: akin index update"
     ):

@@ -1,4 +1,4 @@
-"""What the service says, in the languages of the page."""
+"""Test what the service says, in the languages of the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dvc repro` on the sample papers, in a copy of the project: once, again without work, and with another value."""
+"""Run `dvc repro` on the sample papers, in a copy of the project: once, again without work, and with another value."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Aliases of the registry in a tracker."""
+"""Test the aliases of the registry in a tracker."""
 
 import json
 import sys
