@@ -319,6 +319,10 @@ fuzz: .venv/ready .venv-fuzz/ready ## look for failures with random inputs: MINU
 chaos: setup ## faults: power cuts, kills, full disks, damage, hanging parts (docs/reliability.md); a quarter of an hour
 	.venv/bin/python -m pytest -m "chaos or not chaos" tests/chaos $(ARGS)
 
+.PHONY: removals
+removals: .venv/ready ## take each protection of SECURITY.md and docs/reliability.md out, in a copy: its tests must fail (ARGS="--only …", "--slow")
+	.venv/bin/python -m tests.removals.run $(ARGS)
+
 # Whichever engine is here; another is given by COMPOSE="...".
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || command -v podman-compose)
 
