@@ -63,6 +63,8 @@ def test_every_test_of_every_row_has_a_protection_that_is_taken_out() -> None:
         for path, name, file, inner in NAME.findall(rest):
             wanted = f"{path or file}::{name or inner}" if path or file else f"::{name}"
             assert any(f"{test.partition('[')[0]}|".find(f"{wanted}|") >= 0 for test in tests), f"{cell}: {wanted}"
+        for file in re.findall(r"`[\w./]*?(test_\w+\.py)`", rest):
+            assert any(f"/{file}::" in test for test in tests), f"{cell}: {file}"
         assert tests, f"nothing is taken out for the row: {cell}"
 
 
