@@ -62,7 +62,7 @@ gradio_ui/katex/VERSION: gradio_ui/katex_files.py .venv/ready
 	touch $@
 
 .venv-fuzz/ready: requirements/fuzz.lock | $(uv)
-	@echo "setting up .venv-fuzz (schemathesis)"
+	@echo "setting up .venv-fuzz (schemathesis, and from Python 3.12 on atheris)"
 	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-fuzz
 	$(uv) pip sync -q --python .venv-fuzz/bin/python --require-hashes requirements/fuzz.lock
 	touch $@
