@@ -174,8 +174,11 @@ def create_app(
     app.state.data = settings.data
     app.state.keys = ring
     hosts = AllowedHosts.of(settings.service_host, parse_hosts(settings.allowed_hosts))
+    headers = api_headers(docs.STYLE_SOURCE)
+    shedding = Shedding(app.build_middleware_stack(), app, metrics, headers, settings.service_root_path)
+    app.state.refuse_at_once = shedding.refuse_at_once
     # Outside of everything else, so that the answer to an unexpected error has the headers too.
-    outside: ASGIApp = HostCheck(Shedding(app.build_middleware_stack(), app, metrics), hosts)
+    outside: ASGIApp = HostCheck(shedding, hosts)
     if origins:
         outside = CORSMiddleware(
             outside,
@@ -191,7 +194,7 @@ def create_app(
                 *HEADERS_OF_LIMIT,
             ],
         )
-    app.middleware_stack = SecurityHeaders(VersionPrefix(outside), api_headers(docs.STYLE_SOURCE))
+    app.middleware_stack = SecurityHeaders(VersionPrefix(outside), headers)
     return app
 
 
