@@ -11,6 +11,7 @@ import typer
 
 from akin.cli.output import Json, print_json, read_settings, say
 from akin.errors import BadSetting
+from akin.messages import counted
 
 if TYPE_CHECKING:
     from akin.indexing.bulk.encoders import EncoderPlan
@@ -81,8 +82,8 @@ def embed(
     if made.rejected:
         say("set aside: " + ", ".join(f"{count:,} {reason}" for reason, count in made.rejected.items()))
     say(
-        f"{made.papers:,} papers in {len(made.files):,} files in {to} ({made.embedded:,} embedded, the rest finished "
-        f"before), after {time.monotonic() - started:.1f} s; index them: akin index build SOURCE --embeddings {to}"
+        f"{counted(made.papers, 'paper')} in {counted(len(made.files), 'file')} in {to} ({made.embedded:,} embedded, the "
+        f"rest finished before), after {time.monotonic() - started:.1f} s; index them: akin index build SOURCE --embeddings {to}"
     )
 
 

@@ -22,7 +22,7 @@ from akin.indexing.bulk.on_ray import RayOptions, ray_engine
 from akin.indexing.bulk.shards import find_sources
 from retrieval_service.errors import SnapshotError
 
-pytestmark = [pytest.mark.scale, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.scale, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(1200)]
 pytest.importorskip("ray", reason="Ray is not installed here")
 from benchmarks.ray_cluster import Cluster  # noqa: E402  # it imports Ray
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from akin.indexing.bulk.embed import embed_here, embed_papers
 from akin.indexing.bulk.encoders import EncoderPlan
 from akin.indexing.bulk.shards import find_sources
 from akin.indexing.milvus import drop_collections, list_collections, load_snapshot, name_of, update_collection
+from akin.indexing.milvus_recall import EFFORTS, Measured, measure_collection
 from akin.papers import Paper
-from retrieval_service.adapters.milvus_collection import MilvusOptions, connect
+from retrieval_service.adapters.milvus_collection import MilvusCollection, MilvusOptions, connect
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import read_manifest
 from retrieval_service.corpus.snapshot import open_snapshot
@@ -199,3 +201,27 @@ def test_a_build_takes_vectors_from_files_and_embeds_only_the_rest(
             build(papers, wrong, data, embeddings=given)
         (path,) = Path(given).glob("*-00001.parquet")
         path.write_bytes(path.read_bytes()[:-9])
+
+
+def test_the_effort_that_reaches_a_recall_is_measured_beside_the_index_in_memory(
+    tmp_path: Path, options: MilvusOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    papers, encoder, data = generated_papers(900), HashEncoder(), tmp_path / "data"
+    folder = folder_of(data, build(papers, encoder, data).id)
+    with pytest.raises(VectorStoreUnusable, match="no vectors of snapshot"):
+        asyncio.run(measure_collection(folder, options, encoder, 0.95, print, 30))
+    plain = options._replace(words=False)
+    load_snapshot(folder, plain, "IVF_FLAT")
+    shown: list[Measured] = []
+    found = asyncio.run(measure_collection(folder, options, encoder, 0.95, shown.append, 30))
+    assert found == shown
+    assert (found[0].index, found[0].effort, found[0].recall) == ("memory", None, 1.0)
+    assert [each.effort for each in found[1:]] == list(EFFORTS["nprobe"][: len(found) - 1])
+    assert found[-1].recall >= 0.95 > found[1].recall
+    assert all(each.recall < 0.95 for each in found[1:-1])
+    load_snapshot(folder, plain, "FLAT")
+    assert [each.recall for each in asyncio.run(measure_collection(folder, plain, encoder, 0.95, print, 30))] == [1, 1]
+    # A failure of Milvus is not measured as its recall: main memory would have answered.
+    monkeypatch.setattr(MilvusCollection, "ask", lambda *_: 1 / 0)
+    with pytest.raises(SnapshotError, match="Milvus failed: division by zero: nothing was measured"):
+        asyncio.run(measure_collection(folder, plain, encoder, 0.95, print, 30))
