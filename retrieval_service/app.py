@@ -23,7 +23,7 @@ from akin.feedback.store import FeedbackStore
 from akin.keys import KeyFile, KeyRing
 from retrieval_service.adapters.faiss_gpu import GpuOptions
 from retrieval_service.adapters.faiss_index import use_one_thread
-from retrieval_service.adapters.milvus_index import milvus_options
+from retrieval_service.adapters.milvus_collection import milvus_options
 from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.adapters.triton_reranker import TritonReranker
 from retrieval_service.admission import Admission
