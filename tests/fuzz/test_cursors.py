@@ -49,16 +49,19 @@ def searched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     sizes=st.lists(st.sampled_from([1, 7, 30, 50, 100]), min_size=2, max_size=3).filter(lambda sizes: max(sizes) > 7),
     category=st.none() | st.sampled_from(CATEGORIES),
     collapse=st.booleans(),
+    whole=st.booleans(),
     paper=st.integers(0, PAPERS - 1),
 )
 def test_pages_have_each_paper_once(
-    searched: Searched, mode: str, sizes: list[int], category: str | None, collapse: bool, paper: int
+    searched: Searched, mode: str, sizes: list[int], category: str | None, collapse: bool, whole: bool, paper: int
 ) -> None:
     client, papers = searched
     asked: dict[str, Any] = {"query": papers[paper].title, "mode": mode, "collapse": collapse}
     admitted = {each.id for each in papers if category is None or category in each.categories}
     if category is not None:
         asked["categories"] = [category]
+    if whole:
+        asked["nprobe"] = 1024  # else an index that reads few lists ends with the papers in these
     first = client.post("/search", json={**asked, "k": 50}).json()["results"]
     found: list[str] = []
     scores: list[float] = []
@@ -77,7 +80,7 @@ def test_pages_have_each_paper_once(
     assert len(set(found)) == len(found)
     assert set(found) <= admitted
     assert found[: len(first)] == [each["id"] for each in first]
-    if mode != "lexical" and not collapse:
+    if mode != "lexical" and not collapse and whole:
         assert set(found) == admitted
 
 
