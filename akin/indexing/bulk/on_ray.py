@@ -26,7 +26,7 @@ _CELL = "shard"
 
 
 class RayOptions(msgspec.Struct, frozen=True):
-    """Where and how widely a cluster embeds.
+    """Options of embedding on a cluster: where, and how widely.
 
     Attributes:
         address: Address of the head, such as `10.0.0.1:6379`; empty for a cluster of this process's own.
