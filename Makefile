@@ -62,7 +62,7 @@ gradio_ui/katex/VERSION: gradio_ui/katex_files.py .venv/ready
 	touch $@
 
 .venv-fuzz/ready: requirements/fuzz.lock | $(uv)
-	@echo "setting up .venv-fuzz (schemathesis)"
+	@echo "setting up .venv-fuzz (schemathesis, and from Python 3.12 on atheris)"
 	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-fuzz
 	$(uv) pip sync -q --python .venv-fuzz/bin/python --require-hashes requirements/fuzz.lock
 	touch $@
@@ -334,6 +334,10 @@ fuzz: .venv/ready .venv-fuzz/ready ## look for failures with random inputs: MINU
 .PHONY: chaos
 chaos: setup ## faults: power cuts, kills, full disks, damage, hanging parts (docs/reliability.md); a quarter of an hour
 	.venv/bin/python -m pytest -m "chaos or not chaos" tests/chaos $(ARGS)
+
+.PHONY: removals
+removals: .venv/ready ## take each protection of SECURITY.md and docs/reliability.md out, in a copy: its tests must fail (ARGS="--only …", "--slow")
+	.venv/bin/python -m tests.removals.run $(ARGS)
 
 # Whichever engine is here; another is given by COMPOSE="...".
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || command -v podman-compose)

@@ -128,7 +128,18 @@ def create_app(
             limits = settings.search_seconds, settings.bulk_seconds, settings.body_seconds
             turns = searches, bulk, reads
             app.state.service = ServiceState(
-                live, engine, metrics, *turns, read_threads, *limits, seed, reranking, feedback, collector, recall
+                live,
+                engine,
+                metrics,
+                *turns,
+                read_threads,
+                *limits,
+                seed,
+                reranking,
+                feedback,
+                collector,
+                recall,
+                settings.log_queries,
             )
             await live.start()
             if feedback:

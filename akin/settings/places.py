@@ -335,3 +335,8 @@ class Logging(LogFormat):
         default="info", description="Lowest level that the service logs."
     )
     log_requests: bool = Field(default=False, description="Log a line for every request of the API.")
+    log_queries: bool = Field(
+        default=False,
+        description="Log the text of every search, which may say much about who wrote it "
+        "([security.md](security.md#logged-queries)).",
+    )
