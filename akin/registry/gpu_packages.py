@@ -35,7 +35,7 @@ _LEFT_OUT = ("measure.py", "probe.npz")
 
 @dataclass(frozen=True)
 class Choice:
-    """How runtimes are compared.
+    """Comparison of runtimes.
 
     Attributes:
         runtime: One of `RUNTIMES`, or `AUTO` for the fastest that can be used.
