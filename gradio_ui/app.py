@@ -110,7 +110,7 @@ def build_app(
     handlers = SearchPage(service or SearchService(settings), searches)
     blocks: gr.Blocks
     with gr.Blocks(title="Akin", analytics_enabled=False) as blocks:
-        # Each holds a copy of the page's configuration, 240 kB, and nothing of its reader: the next event makes it again.
+        # Each holds 240 kB of the page and nothing of its reader; the next event makes it again.
         blocks.state_session_capacity = _SESSIONS
         with gr.Row(elem_id="akin-top"):
             _html(place("masthead"))
