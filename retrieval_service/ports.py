@@ -167,7 +167,11 @@ class VectorIndex(Protocol):
 
     @property
     def status(self) -> str | None:
-        """Reason why vectors are searched in main memory although the settings require a GPU; None otherwise."""
+        """Reason why vectors are searched in main memory although settings require another place; None otherwise."""
+
+    @property
+    def lacks(self) -> Literal["gpu", "milvus"]:
+        """Place that `status` is about."""
 
     def __len__(self) -> int:
         """Return the number of vectors."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import faiss
 
@@ -51,7 +51,10 @@ class GpuIndex:
 
     Attributes:
         status: The error of the GPU after which vectors are searched in main memory; None before that.
+        lacks: The place that `status` is about.
     """
+
+    lacks: Literal["gpu", "milvus"] = "gpu"
 
     def __init__(self, main: FaissIndex, clone: Any, *, lists: bool) -> None:
         """Take the index in main memory and its clone, and whether the clone has the same inverted lists."""

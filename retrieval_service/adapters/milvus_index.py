@@ -11,7 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -93,7 +93,10 @@ class MilvusIndex:
 
     Attributes:
         status: The error of the last search, while vectors are searched in main memory; None otherwise.
+        lacks: The place that `status` is about.
     """
+
+    lacks: Literal["gpu", "milvus"] = "milvus"
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -29,7 +29,10 @@ class TorchExactIndex:
 
     Attributes:
         status: Always None: there is no other index to fall back to.
+        lacks: The place that `status` is about.
     """
+
+    lacks: Literal["gpu", "milvus"] = "gpu"
 
     def __init__(self, matrix: Any, *, slice_rows: int | None = None) -> None:
         """Take a matrix of half precision, [vectors, dim], on its device.
