@@ -61,7 +61,7 @@ endef
 $(eval $(call environment,audit,requirements/audit.lock,pip-audit and cyclonedx-bom))
 $(eval $(call environment,docs,requirements/docs.lock,Zensical))
 $(eval $(call environment,dvc,requirements/dvc.lock,DVC))
-$(eval $(call environment,fuzz,requirements/fuzz.lock,schemathesis))
+$(eval $(call environment,fuzz,requirements/fuzz.lock,schemathesis$(comma) and from Python 3.12 on atheris))
 $(eval $(call environment,loadtests,loadtests/requirements.lock,Locust))
 $(eval $(call environment,retrieval,benchmarks/retrieval/requirements.lock,hnswlib$(comma) usearch$(comma) milvus-lite))
 
@@ -94,6 +94,13 @@ dvc: .venv-dvc/ready ## DVC alone, to pull what a remote has
 	$(uv) pip install -q --python .venv-infinity/bin/python --no-deps --require-hashes -r benchmarks/encoder/infinity.lock
 	touch $@
 
+.venv-ray/ready: requirements/ray.lock pyproject.toml | $(uv)
+	@echo "setting up .venv-ray (the command line, and Ray with what runs the encoder in its actors)"
+	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-ray
+	$(uv) pip sync -q --python .venv-ray/bin/python --require-hashes requirements/ray.lock
+	$(uv) pip install -q --python .venv-ray/bin/python --no-deps --no-build-isolation --editable .
+	touch $@
+
 compile = $(uv) pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .PHONY: lock
@@ -101,10 +108,12 @@ lock: .venv/ready ## resolve the locks again (after a change of dependencies)
 	$(compile) --extra cli --extra cloud --extra cpu --extra drift --extra map --extra mcp --extra plots --extra relevance --extra scale --extra service --extra tracing --extra ui --group dev -o requirements/all.lock
 	$(compile) --extra triton --extra buckets -o requirements/triton.lock
 	$(compile) --extra triton-gpu --extra buckets --no-annotate -o requirements/triton-gpu.lock
+	$(compile) --extra gpu-encoder --no-annotate --constraint requirements/triton.lock -o requirements/gpu-encoder.lock
 	$(compile) --extra cli --extra service --extra cpu --extra collection --extra buckets --extra mcp --extra tracing --no-annotate --constraint requirements/all.lock -o requirements/service.lock
 	$(compile) --extra cli --extra service --extra gpu --extra collection --extra buckets --extra mcp --extra tracing --no-annotate --constraint requirements/all.lock -o requirements/service-gpu.lock
 	$(compile) --extra cli --extra service --extra cpu --extra drift --extra buckets --extra mcp --extra tracing --no-annotate --constraint requirements/all.lock -o requirements/service-drift.lock
 	$(compile) --extra tracing --extra ui --no-annotate --constraint requirements/all.lock -o requirements/ui.lock
+	$(compile) --extra cli --extra cpu --extra ray --extra scale --extra service --group ray --constraint requirements/all.lock -o requirements/ray.lock
 	$(uv) pip compile -q loadtests/requirements.in --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url -o loadtests/requirements.lock
 	$(uv) pip compile -q benchmarks/retrieval/requirements.in --universal --python-version 3.11 --generate-hashes --no-header \
@@ -148,9 +157,18 @@ MINUTES ?= 8
 gpu-check: ## check and measure what runs on a GPU: MINUTES=8 ARGS="--steps … --model … --papers …" (docs/gpu.md)
 	PYTHONPATH=. $(GPU_PYTHON) -m benchmarks.gpu_check --minutes $(MINUTES) $(ARGS)
 
+.PHONY: gpu-encoder
+gpu-encoder: .triton/ready ## put ONNX Runtime for CUDA, with its libraries, into the server's Python (docs/gpu.md)
+	$(uv) pip uninstall -q --python .triton/python/bin/python onnxruntime
+	$(uv) pip install -q --python .triton/python/bin/python --no-deps --require-hashes -r requirements/gpu-encoder.lock
+
 .PHONY: gpu-wheels
 gpu-wheels: ## download what gpu-check needs on a machine without a network, into GPU_WHEELS and GPU_WHEELS_TRITON
 	$(PYTHON) -m benchmarks.gpu_check.wheels "$(or $(GPU_WHEELS),data/gpu-wheels)" "$(or $(GPU_WHEELS_TRITON),data/gpu-wheels-triton)"
+
+.PHONY: bench-bulk
+bench-bulk: .venv-ray/ready ## the rate of embedding on two nodes of Ray beside that of one process: CORPUS=papers.jsonl.gz ARGS="--papers 8000"
+	.venv-ray/bin/python -m benchmarks.bulk "$(CORPUS)" $(ARGS)
 
 USERS ?= 20
 DURATION ?= 60s
@@ -277,6 +295,7 @@ test-others: # those of test that wait for servers most of their time
 .PHONY: test-training
 test-training:
 	.venv-training/bin/python -m pytest -c training/pyproject.toml training/tests
+	.venv-training/bin/python -m pytest -c tests/gpu/pytest.ini --rootdir . --noconftest -p no:cacheprovider -q tests/gpu
 
 .PHONY: e2e
 e2e: setup browser ## the page in a real browser, over any papers: CORPUS=file (default the sample)
@@ -286,6 +305,10 @@ e2e: setup browser ## the page in a real browser, over any papers: CORPUS=file (
 test-long: setup dist .venv-dvc/ready ## tests that take minutes: 150,000 papers, checked row by row; the GPU check on the CPU; every named encoder; the wheels, installed; DVC
 	.venv/bin/python -m pytest -m long tests/long
 	.venv-training/bin/python -m pytest -c training/pyproject.toml -m long training/tests
+
+.PHONY: test-scale
+test-scale: .venv-ray/ready ## embedding on a cluster of Ray: two nodes on this machine, actors and a node killed; a minute
+	.venv-ray/bin/python -m pytest -m scale tests/scale
 
 .PHONY: audit
 audit: .venv/ready .venv-audit/ready ## known vulnerabilities of the locks, licences, bills of materials (dist/sbom/), secrets in tracked files
@@ -298,6 +321,10 @@ fuzz: .venv/ready .venv-fuzz/ready ## look for failures with random inputs: MINU
 .PHONY: chaos
 chaos: setup ## faults: power cuts, kills, full disks, damage, hanging parts (docs/reliability.md); a quarter of an hour
 	.venv/bin/python -m pytest -m "chaos or not chaos" tests/chaos $(ARGS)
+
+.PHONY: removals
+removals: .venv/ready ## take each protection of SECURITY.md and docs/reliability.md out, in a copy: its tests must fail (ARGS="--only …", "--slow")
+	.venv/bin/python -m tests.removals.run $(ARGS)
 
 # Whichever engine is here; another is given by COMPOSE="...".
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || command -v podman-compose)
@@ -320,4 +347,4 @@ format: .venv/ready ## rewrite the code in the project's format
 
 .PHONY: clean
 clean: ## remove the environments (data/ stays)
-	rm -rf .venv .venv-training .venv-loadtests .venv-peers .venv-infinity .venv-retrieval .venv-dvc .venv-fuzz .venv-audit .venv-docs .triton
+	rm -rf .venv .venv-training .venv-loadtests .venv-peers .venv-infinity .venv-retrieval .venv-dvc .venv-fuzz .venv-audit .venv-docs .venv-ray .triton

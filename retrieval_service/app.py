@@ -21,9 +21,9 @@ from akin.edge.observed import Observed
 from akin.edge.proxies import trust_in
 from akin.feedback.store import FeedbackStore
 from akin.keys import KeyFile, KeyRing
-from retrieval_service.adapters.faiss_gpu import GpuOptions
 from retrieval_service.adapters.faiss_index import use_one_thread
-from retrieval_service.adapters.milvus_index import milvus_options
+from retrieval_service.adapters.gpu_index import GpuOptions
+from retrieval_service.adapters.milvus_collection import milvus_options
 from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.adapters.triton_reranker import TritonReranker
 from retrieval_service.admission import Admission
@@ -128,7 +128,18 @@ def create_app(
             limits = settings.search_seconds, settings.bulk_seconds, settings.body_seconds
             turns = searches, bulk, reads
             app.state.service = ServiceState(
-                live, engine, metrics, *turns, read_threads, *limits, seed, reranking, feedback, collector, recall
+                live,
+                engine,
+                metrics,
+                *turns,
+                read_threads,
+                *limits,
+                seed,
+                reranking,
+                feedback,
+                collector,
+                recall,
+                settings.log_queries,
             )
             await live.start()
             if feedback:
@@ -174,8 +185,11 @@ def create_app(
     app.state.data = settings.data
     app.state.keys = ring
     hosts = AllowedHosts.of(settings.service_host, parse_hosts(settings.allowed_hosts))
+    headers = api_headers(docs.STYLE_SOURCE)
+    shedding = Shedding(app.build_middleware_stack(), app, metrics, headers, settings.service_root_path)
+    app.state.refuse_at_once = shedding.refuse_at_once
     # Outside of everything else, so that the answer to an unexpected error has the headers too.
-    outside: ASGIApp = HostCheck(Shedding(app.build_middleware_stack(), app, metrics), hosts)
+    outside: ASGIApp = HostCheck(shedding, hosts)
     if origins:
         outside = CORSMiddleware(
             outside,
@@ -191,7 +205,7 @@ def create_app(
                 *HEADERS_OF_LIMIT,
             ],
         )
-    app.middleware_stack = SecurityHeaders(VersionPrefix(outside), api_headers(docs.STYLE_SOURCE))
+    app.middleware_stack = SecurityHeaders(VersionPrefix(outside), headers)
     return app
 
 
@@ -237,7 +251,12 @@ def _collector_of(settings: Settings, metrics: Metrics) -> Collector | None:
 
 
 def _open(settings: Settings, path: Path) -> Snapshot:
-    gpu = GpuOptions(every=settings.vector_device == "gpus", float16=settings.gpu_float16)
+    gpu = GpuOptions(
+        required=settings.vector_device != "auto",
+        every=settings.vector_device == "gpus",
+        float16=settings.gpu_float16,
+        kind=settings.gpu_index,
+    )
     return open_snapshot(
         path,
         terms=settings.lexical_terms,

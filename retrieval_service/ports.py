@@ -144,10 +144,12 @@ class RowSet:
     Attributes:
         mask: bool [papers].
         count: Number of admitted rows.
+        wanted: The filter that admits exactly these; None if it is not known.
     """
 
     mask: NDArray[np.bool_]
     count: int
+    wanted: Filter | None = None
 
 
 class Match(NamedTuple):
@@ -167,11 +169,11 @@ class VectorIndex(Protocol):
 
     @property
     def status(self) -> str | None:
-        """Reason why vectors are searched in main memory although settings require another place; None otherwise."""
+        """Reason why vectors are searched in main memory although the settings require a GPU; None otherwise."""
 
     @property
-    def lacks(self) -> Literal["gpu", "milvus"]:
-        """Place that `status` is about."""
+    def place(self) -> str:
+        """Words for where and how vectors are searched, such as `FAISS in main memory`."""
 
     def __len__(self) -> int:
         """Return the number of vectors."""

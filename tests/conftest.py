@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     A test that needs the encoder gets the time that its export takes, unless an earlier run has exported it.
     """
-    unnamed = [name for name in ("long", "chaos") if name not in config.getoption("markexpr")]
+    unnamed = [name for name in ("long", "chaos", "scale") if name not in config.getoption("markexpr")]
     left_out = [item for item in items if any(map(item.get_closest_marker, unnamed))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

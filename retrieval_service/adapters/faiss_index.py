@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import faiss
 import numpy as np
@@ -32,10 +32,7 @@ class FaissIndex:
         readable: True if the vectors of rows can be read back.
         row_coder: The part of the index whose codes `vectors` decodes.
         status: Reason why the index is not on a GPU although the settings require one; None otherwise.
-        lacks: The place that `status` is about.
     """
-
-    lacks: Literal["gpu", "milvus"] = "gpu"
 
     def __init__(self, index: Any, *, nprobe: int | None = None, k_factor: float = 1.0) -> None:
         """Take an index.
@@ -73,6 +70,11 @@ class FaissIndex:
     def dim(self) -> int:
         """Length of the vectors."""
         return int(self.index.d)
+
+    @property
+    def place(self) -> str:
+        """Words for where and how vectors are searched."""
+        return "FAISS in main memory"
 
     def __len__(self) -> int:
         """Return the number of vectors."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 
@@ -43,13 +42,13 @@ class PartialIndex:
 
     @property
     def status(self) -> str | None:
-        """Reason why vectors are searched in main memory although settings require another place; None otherwise."""
+        """Reason why vectors are searched in main memory although the settings require a GPU; None otherwise."""
         return self._inner.status
 
     @property
-    def lacks(self) -> Literal["gpu", "milvus"]:
-        """Place that `status` is about."""
-        return self._inner.lacks
+    def place(self) -> str:
+        """Words for where and how vectors are searched."""
+        return self._inner.place
 
     def __len__(self) -> int:
         """Return the number of vectors."""

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import numpy as np
 from msgspec import UNSET
+from numpy.typing import NDArray
 
 from retrieval_service.adapters.english import ANALYSIS_VERSION
-from retrieval_service.adapters.faiss_gpu import GpuOptions, NoGpu, clone_to_gpu
 from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.adapters.milvus_index import MilvusOptions, open_milvus
+from retrieval_service.adapters.gpu_index import GpuOptions, NoGpu, put_on_gpu
+from retrieval_service.adapters.milvus_collection import MilvusOptions, record_numbers
+from retrieval_service.adapters.milvus_index import open_milvus
+from retrieval_service.adapters.milvus_words import MilvusWords
 from retrieval_service.adapters.partial_index import PartialIndex
 from retrieval_service.adapters.reference_arrays import ReferenceArrays
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.adapters.tantivy_index import TantivyIndex
+from retrieval_service.corpus.digests import DIGEST_ROW, DIGESTS
 from retrieval_service.corpus.manifest import (
     CATALOGUE,
     COVERED,
@@ -139,7 +143,7 @@ def _open(
             raise SnapshotInvalid(
                 directory / VECTORS, f"holds vectors of length {vectors.dim}, not {manifest.encoder.dim}"
             )
-        lexical = TantivyIndex(directory / LEXICAL, **lexical_limits)
+        lexical: LexicalIndex = (words := TantivyIndex(directory / LEXICAL, **lexical_limits))
         rows = read_covered(directory, manifest) if manifest.partial else None
         with_vectors = manifest.papers if rows is None else len(rows)
         papers = manifest.papers
@@ -150,7 +154,12 @@ def _open(
         # A GPU has nothing to do for an index without vectors.
         searched: VectorIndex = vectors if gpu is None or not with_vectors else _on_gpu(vectors, gpu, manifest.id)
         if milvus is not None and with_vectors:
-            searched = open_milvus(vectors, milvus, manifest.id, manifest.encoder.digest)
+            # The words of a partial snapshot are those of all papers, its collection those of its vectors.
+            milvus = milvus._replace(words=milvus.words and rows is None)
+            records = _records(directory, manifest, rows)
+            searched = (there := open_milvus(vectors, milvus, manifest.id, manifest.encoder.digest, records))
+            if milvus.words:
+                lexical = MilvusWords(words, there.collection)
         references = ReferenceArrays(directory, papers) if manifest.references is not UNSET else None
         if rows is None:
             return Snapshot(manifest, searched, lexical, catalogue, references=references)
@@ -179,13 +188,24 @@ def read_covered(directory: Path, manifest: Manifest) -> Rows:
     return rows
 
 
+def _records(directory: Path, manifest: Manifest, rows: Rows | None) -> NDArray[np.int64] | None:
+    """Return what identifies the record of each vector's paper; None for a snapshot of an earlier release."""
+    if DIGESTS not in manifest.files:
+        return None
+    found = record_numbers(np.memmap(directory / DIGESTS, DIGEST_ROW, "r"))
+    return found if rows is None else found[rows]
+
+
 def _on_gpu(vectors: FaissIndex, options: GpuOptions, snapshot_id: str) -> VectorIndex:
     try:
-        return clone_to_gpu(vectors, options)
+        index = put_on_gpu(vectors, options)
     except NoGpu as error:
-        _log.warning("Vectors of snapshot %s are searched in main memory: %s.", snapshot_id, error)
-        vectors.status = str(error)
+        level = logging.WARNING if options.required else logging.INFO
+        _log.log(level, "Vectors of snapshot %s are searched in main memory: %s.", snapshot_id, error)
+        vectors.status = str(error) if options.required else None
         return vectors
+    _log.info("Vectors of snapshot %s are searched on a GPU: %s.", snapshot_id, index.place)
+    return index
 
 
 def verify_snapshot(directory: Path) -> list[SnapshotInvalid]:
