@@ -49,29 +49,21 @@ gradio_ui/katex/VERSION: gradio_ui/katex_files.py .venv/ready
 	$(uv) pip install -q --python .venv-training/bin/python --no-deps --no-build-isolation --editable . --editable training
 	touch $@
 
-.venv-loadtests/ready: loadtests/requirements.lock | $(uv)
-	@echo "setting up .venv-loadtests (Locust)"
-	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-loadtests
-	$(uv) pip sync -q --python .venv-loadtests/bin/python --require-hashes loadtests/requirements.lock
-	touch $@
+# An environment of one lock: its name, the lock, and what it is for.
+define environment
+.venv-$(1)/ready: $(2) | $(uv)
+	@echo "setting up .venv-$(1) ($(3))"
+	$(uv) venv -q --allow-existing --python "$$$$(command -v $(PYTHON))" .venv-$(1)
+	$(uv) pip sync -q --python .venv-$(1)/bin/python --require-hashes $(2)
+	touch $$@
+endef
 
-.venv-dvc/ready: requirements/dvc.lock | $(uv)
-	@echo "setting up .venv-dvc (DVC)"
-	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-dvc
-	$(uv) pip sync -q --python .venv-dvc/bin/python --require-hashes requirements/dvc.lock
-	touch $@
-
-.venv-fuzz/ready: requirements/fuzz.lock | $(uv)
-	@echo "setting up .venv-fuzz (schemathesis, and from Python 3.12 on atheris)"
-	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-fuzz
-	$(uv) pip sync -q --python .venv-fuzz/bin/python --require-hashes requirements/fuzz.lock
-	touch $@
-
-.venv-audit/ready: requirements/audit.lock | $(uv)
-	@echo "setting up .venv-audit (pip-audit, cyclonedx-bom)"
-	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-audit
-	$(uv) pip sync -q --python .venv-audit/bin/python --require-hashes requirements/audit.lock
-	touch $@
+$(eval $(call environment,audit,requirements/audit.lock,pip-audit and cyclonedx-bom))
+$(eval $(call environment,docs,requirements/docs.lock,Zensical))
+$(eval $(call environment,dvc,requirements/dvc.lock,DVC))
+$(eval $(call environment,fuzz,requirements/fuzz.lock,schemathesis$(comma) and from Python 3.12 on atheris))
+$(eval $(call environment,loadtests,loadtests/requirements.lock,Locust))
+$(eval $(call environment,retrieval,benchmarks/retrieval/requirements.lock,hnswlib$(comma) usearch$(comma) milvus-lite))
 
 # The server's Python: the newest one with a wheel of NumPy 1; without one of these, pip compiles NumPy for 3.13.
 TRITON_PYTHON ?= $(or $(shell for each in $(PYTHON) python3.12 python3.11; do \
@@ -83,12 +75,6 @@ TRITON_PYTHON ?= $(or $(shell for each in $(PYTHON) python3.12 python3.11; do \
 	$(uv) pip install -q --python "$$(command -v $(TRITON_PYTHON))" --no-deps --require-hashes --target .triton/server -r requirements/tritonserver.lock
 	$(uv) venv -q --python "$$(command -v $(TRITON_PYTHON))" .triton/python
 	$(uv) pip install -q --python .triton/python/bin/python --no-deps --require-hashes -r requirements/triton.lock
-	touch $@
-
-.venv-docs/ready: requirements/docs.lock | $(uv)
-	@echo "setting up .venv-docs (Zensical)"
-	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-docs
-	$(uv) pip sync -q --python .venv-docs/bin/python --require-hashes requirements/docs.lock
 	touch $@
 
 .PHONY: dvc
@@ -106,12 +92,6 @@ dvc: .venv-dvc/ready ## DVC alone, to pull what a remote has
 	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-infinity
 	$(uv) pip install -q --python .venv-infinity/bin/python -r training/torch.txt
 	$(uv) pip install -q --python .venv-infinity/bin/python --no-deps --require-hashes -r benchmarks/encoder/infinity.lock
-	touch $@
-
-.venv-retrieval/ready: benchmarks/retrieval/requirements.lock | $(uv)
-	@echo "setting up .venv-retrieval (hnswlib, usearch, milvus-lite)"
-	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-retrieval
-	$(uv) pip sync -q --python .venv-retrieval/bin/python --require-hashes benchmarks/retrieval/requirements.lock
 	touch $@
 
 .venv-ray/ready: requirements/ray.lock pyproject.toml | $(uv)
@@ -310,7 +290,7 @@ test: setup check check-training browser ## both checks, and the default tests
 
 .PHONY: test-others
 test-others: # those of test that wait for servers most of their time
-	.venv/bin/python -m pytest tests --ignore=tests/unit
+	.venv/bin/python -m pytest tests --ignore=tests/unit -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-training
 test-training:

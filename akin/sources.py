@@ -15,15 +15,24 @@ from pathlib import Path
 from akin.bundles import Bundle, Place, fetch_files, parse_source, push, read_bundle
 from akin.errors import BucketError
 from akin.messages import counted, megabytes
-from akin.registry.versions import MODEL, POINTER, RERANKER, find, manifest, promoted_number, promoted_version
+from akin.registry.versions import (
+    CONFIG,
+    EVALUATIONS,
+    HISTORY,
+    MANIFEST,
+    MODEL,
+    POINTER,
+    RERANKER,
+    find,
+    manifest,
+    promoted_number,
+    promoted_version,
+)
 from akin.storage.durable import replace_file, sync, sync_folder
 from akin.storage.locks import hold_lock
 
 Say = Callable[[str], None]
 
-CONFIG = "config.pbtxt"
-PROMOTIONS = "PROMOTIONS.jsonl"
-EVALUATIONS = "evaluations"
 _STAGING = ".fetching"
 
 
@@ -44,14 +53,14 @@ def push_models(repository: Path, address: str, numbers: tuple[int, ...], say: S
     promoted = promoted_version(repository)
     for number in sorted({promoted.number, *numbers}):
         version = find(repository, number)
-        files.update(_below(repository, f"{MODEL}/{number}"))
-        files.update(_below(repository, f"{MODEL}/{EVALUATIONS}/{version.digest}"))
+        files.update(files_below(repository, f"{MODEL}/{number}"))
+        files.update(files_below(repository, f"{MODEL}/{EVALUATIONS}/{version.digest}"))
         # The model that runs the graph on a GPU has the same numbers (`akin encoder gpu`).
-        files.update(_below(repository, f"encoder/{number}"))
+        files.update(files_below(repository, f"encoder/{number}"))
     if (reranker := promoted_number(repository, RERANKER)) is not None:
-        files.update(_below(repository, f"{RERANKER}/{reranker}"))
+        files.update(files_below(repository, f"{RERANKER}/{reranker}"))
     for model in {path.split("/")[0] for path in files}:
-        for name in (CONFIG, POINTER, PROMOTIONS):
+        for name in (CONFIG, POINTER, HISTORY):
             if (path := repository / model / name).is_file():
                 files[f"{model}/{name}"] = path
     bundle = push(place, "models", f"{MODEL}-{promoted.number}", files, say)
@@ -83,7 +92,7 @@ def push_snapshot(data: Path, address: str, snapshot: str | None, say: Say) -> B
         raise BucketError(str(error)) from error
     # As the manifest lists them: the lexical index has files whose names begin with a dot.
     files = {f"snapshot/{path}": folder / path for path in own}
-    files |= {f"map/{path}": file for path, file in _below(data / "maps" / name, "").items()}
+    files |= {f"map/{path}": file for path, file in files_below(data / "maps" / name, "").items()}
     bundle = push(place, "snapshot", name, files, say)
     say(f"snapshot {name}, {megabytes(bundle.size)}, is in {address}")
     return bundle
@@ -165,7 +174,7 @@ def _open(source: str, kind: str) -> tuple[Place, Bundle]:
     return place, read_bundle(place, parsed.digest, kind)
 
 
-def _below(root: Path, folder: str) -> dict[str, Path]:
+def files_below(root: Path, folder: str) -> dict[str, Path]:
     """Return the files below a folder by their paths from the root; none of which a name begins with a dot."""
 
     def paths() -> Iterator[Path]:
@@ -193,7 +202,7 @@ def _check_versions(repository: Path, place: Place, bundle: Bundle) -> None:
         parts = path.split("/")
         if len(parts) < 2 or parts[0].startswith("."):
             raise BucketError(f"{place.address} holds no models ({path!r}): push them again with `akin push models`.")
-        if len(parts) == 3 and parts[0] == MODEL and parts[2] == "manifest.json" and (repository / path).is_file():
+        if len(parts) == 3 and parts[0] == MODEL and parts[2] == MANIFEST and (repository / path).is_file():
             here = manifest(repository, int(parts[1])).get("digest")
             there = json.loads(place.read(f"files/{bundle.files[path].sha256}")).get("digest")
             if here != there:
@@ -202,7 +211,7 @@ def _check_versions(repository: Path, place: Place, bundle: Bundle) -> None:
                     f"({str(there)[:12]}): fetch into another AKIN_MODEL_REPOSITORY."
                 )
         history = repository / path
-        if parts[-1] == PROMOTIONS and history.is_file():
+        if parts[-1] == HISTORY and history.is_file():
             known = history.read_bytes()
             if not place.read(f"files/{bundle.files[path].sha256}").startswith(known):
                 raise BucketError(
@@ -226,7 +235,7 @@ def _publish_models(staging: Path, repository: Path) -> None:
             else:
                 folder.rename(to)
             sync(to.parent)
-    for name in (PROMOTIONS, CONFIG, POINTER):
+    for name in (HISTORY, CONFIG, POINTER):
         for file in sorted(staging.glob(f"*/{name}")):
             replace_file(repository / file.parent.name / name, file.read_bytes())
 

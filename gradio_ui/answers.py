@@ -263,6 +263,7 @@ class Suggestion(_AnswerPart):
     label: str
     query: str
     parameters: dict[str, str] = Field(default_factory=dict)
+    coded: CodedText | None = None
 
 
 class FeedbackOffer(_AnswerPart):

@@ -8,6 +8,7 @@ from html import escape
 from typing import Final
 
 from gradio_ui.answers import Answer, CategoryCount, Facets, Suggestion, YearCount
+from gradio_ui.said import joined
 from gradio_ui.state import DEFAULT_RESULTS, SORTS, SORTS_BY_FACT, PageState
 from gradio_ui.words import Words
 
@@ -72,7 +73,7 @@ def offers(state: PageState, suggestions: Iterable[Suggestion], text: Words) -> 
     for one in suggestions:
         sort = one.parameters.get("sort", state.sort)
         offered = replace(state, q=one.query, sort=sort if sort in SORTS else state.sort, offset=0)
-        chips += _link(offered, one.label, "akin-example")
+        chips += _link(offered, joined(one.label, [one.coded] if one.coded else [], "", text), "akin-example")
     if not chips:
         return ""
     label, perhaps = escape(text("offers.label")), escape(text("offers.perhaps"))

@@ -214,14 +214,21 @@ def _parser() -> _Parser:
     return parser
 
 
-def _rate(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0.1 <= found <= 1_000:
-        raise BadOption(f"{text!r} is no number from 0.1 to 1,000.")
-    return found
+def _number(kind: str, least: float, most: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            found = float(text)
+        except ValueError:
+            found = 0.0
+        if not least <= found <= most:
+            raise BadOption(f"{text!r} is no {kind} from {least:g} to {most:,}.")
+        return found
+
+    return read
+
+
+_rate = _number("number", 0.1, 1_000)
+_milliseconds = _number("number of milliseconds", 1, 60_000)
 
 
 def _whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -231,13 +238,3 @@ def _whole_number(least: int, most: int) -> Callable[[str], int]:
         return int(text)
 
     return read
-
-
-def _milliseconds(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 1 <= found <= 60_000:
-        raise BadOption(f"{text!r} is no number of milliseconds from 1 to 60,000.")
-    return found

@@ -23,7 +23,7 @@ from loadtests.mixed import MixedRequest, MixedTraffic, failure_of
 from loadtests.open_loop import SECONDS_TO_ANSWER, open_client
 from loadtests.options import Options
 from loadtests.queries import QuerySource
-from loadtests.results import describe_machine, describe_run, save_markdown
+from loadtests.results import describe_run, save_markdown
 from loadtests.samples import RequestSample, frequent_errors, summarise, summarise_kinds
 from loadtests.schedule import arrivals
 from loadtests.soak_report import render_markdown
@@ -80,7 +80,6 @@ def _measure(options: Options, stack: SoakStack, place: Path, say: Callable[[str
         "errors": frequent_errors(run.samples),
         "swaps": [asdict(each) for each in run.swaps],
         "growth": [asdict(each) | {"is_within": each.is_within} for each in grown],
-        "machine": describe_machine(),
         "readings": readings,
     }
     save_markdown(results, render_markdown(results), place)

@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import hashlib
 import os
+import re
+import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
-import httpx
 import pytest
 
-from akin.registry.versions import promoted_version
-from akin.stack import lifecycle
+from akin.stack import triton_key
 from akin.stack.processes import free_ports
-from akin.stack.triton import TritonProcess, start_triton
+from akin.stack.record import find_running_stack
+from akin.stack.triton import TritonProcess
 from akin.stack_settings import PORTS, ROOT, Settings
+from akin.storage.locks import hold_lock
+from tests.servers import await_answer
 
 if TYPE_CHECKING:
     from tests.integration.hostile_records import Hostile
@@ -35,44 +39,101 @@ for name in ("NO_PROXY", "no_proxy"):
 CACHE = ROOT / ".cache" / "tests"
 AKIN = Path(sys.executable).parent / "akin"
 
+# ONNX Runtime runs no shape before it is ready: a stack whose vectors do not matter starts sooner.
+STARTS_SOON = {"AKIN_ENCODER_RUNTIME": "onnxruntime"}
+# A minute on two idle cores.
+EXPORT_SECONDS = 1500
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile`, let one process run all files that use the stack over the sample papers."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    @functools.cache
+    def group(file: str) -> str:
+        uses = re.search(r"\bsample_stack\b|\btriton: TritonProcess\b", (config.rootpath / file).read_text("utf-8"))
+        return "sample_stack" if uses else file
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid.partition("::")[0])
+
+    return Files(config, log)
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long tests and those of many faults out, unless `-m` names them."""
+    """Leave the long tests and those of many faults out, unless `-m` names them.
+
+    A test that needs the encoder gets the time that its export takes, unless an earlier run has exported it.
+    """
     unnamed = [name for name in ("long", "chaos", "scale") if name not in config.getoption("markexpr")]
     left_out = [item for item in items if any(map(item.get_closest_marker, unnamed))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        waits = "encoder_repository" in fixtures and not (repository_of_this_code() / "text_encoder/PROMOTED").exists()
+        if waits and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(EXPORT_SECONDS))
 
 
 @dataclasses.dataclass(frozen=True)
 class RunningStack:
-    """A stack that serves the sample papers, and the environment in which `akin` commands use it."""
+    """A stack that runs, and the environment in which `akin` commands use it."""
 
     settings: Settings
     environment: dict[str, str]
+
+    @classmethod
+    @contextmanager
+    def over(cls, data: Path, repository: Path, papers: str = "sample", **more: str) -> Iterator[Self]:
+        """Run a stack over papers in a data folder; yield it when it answers with vectors, and stop it at the end."""
+        environment = environment_for(data, repository) | more
+        running = cls(Settings.read(environment), environment)
+        copy_corpora(data)
+        try:
+            # In this order, the stack's Triton embeds the papers too.
+            for arguments in (("up",), ("index", "build", papers)):
+                done = running.akin(*arguments)
+                assert done.returncode == 0, done.stderr
+            ready = f"{running.settings.service_url}/health/ready"
+            await_answer(ready, until=lambda answer: bool(answer.json()["status"] == "ok"))
+            yield running
+        finally:
+            running.akin("down")
 
     def akin(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return akin(*arguments, environment=self.environment)
 
 
-def akin(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Runs a command of `akin`."""
-    longest = 3600 if os.environ.get("E2E_CORPUS") else 280
+def akin(*arguments: str, environment: dict[str, str], seconds: float = 280) -> subprocess.CompletedProcess[str]:
+    """Run a command of `akin`."""
+    longest = 3600 if os.environ.get("E2E_CORPUS") else seconds
     return subprocess.run(
         [AKIN, *arguments], env=environment, capture_output=True, text=True, timeout=longest, check=False
     )
 
 
+def copy_corpora(data: Path) -> None:
+    """Copy the papers that an earlier run has downloaded into a data folder."""
+    (data / "corpora").mkdir(parents=True)
+    for cached in (CACHE / "data" / "corpora").glob("*"):
+        (data / "corpora" / cached.name).write_bytes(cached.read_bytes())
+
+
 def environment_for(data: Path, repository: Path) -> dict[str, str]:
-    """The environment of a stack of its own: its folders, and free ports."""
+    """Return the environment of a stack of its own: its folders, and free ports."""
     ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AKIN_")}
     return {**kept, **ports, "AKIN_DATA": str(data), "AKIN_MODEL_REPOSITORY": str(repository)}
 
 
 def code_of(module: str) -> set[Path]:
-    """The files of the training room that one of its modules comes to import: others export nothing new."""
+    """Return the files of the training room that one of its modules comes to import: others export nothing new."""
     source = ROOT / "training/src/training"
     found: set[Path] = set()
     left = [module]
@@ -94,57 +155,53 @@ def _names_of_test_clients(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AKIN_ALLOWED_HOSTS", "testserver")
 
 
-@pytest.fixture(scope="session")
-def encoder_repository() -> Path:
-    """A model repository with an encoder exported by this very code."""
+@functools.cache
+def repository_of_this_code() -> Path:
+    """Return the model repository of an encoder that is exported by this very code."""
     digest = hashlib.sha256()
     made_by = [ROOT / "training/requirements.lock", *(ROOT / "model_repository/text_encoder").glob("*.p*")]
     registry = ROOT / "training/src/training/registry"
     made_by += [registry / "recipes.toml", *registry.glob("trained/*")]
     for path in sorted([*made_by, *code_of("registry.export"), *(ROOT / "akin/papers").rglob("*.py")]):
         digest.update(path.read_bytes())
-    repository = CACHE / digest.hexdigest()[:16]
-    if not (repository / "text_encoder" / "PROMOTED").exists():
-        done = akin("encoder", "export", environment=environment_for(CACHE / "data", repository))
-        assert done.returncode == 0, done.stderr
+    return CACHE / digest.hexdigest()[:16]
+
+
+@pytest.fixture(scope="session")
+def encoder_repository() -> Path:
+    """Export the encoder, unless an earlier run has; return its model repository, which a test must not change."""
+    repository = repository_of_this_code()
+    with hold_lock(CACHE / ".lock", EXPORT_SECONDS, RuntimeError("another process of tests exports the encoder")):
+        if not (repository / "text_encoder" / "PROMOTED").exists():
+            environment = environment_for(CACHE / "data", repository)
+            done = akin("encoder", "export", environment=environment, seconds=EXPORT_SECONDS)
+            assert done.returncode == 0, done.stderr
     return repository
 
 
 @pytest.fixture(scope="session")
-def triton(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonProcess]:
-    """A Triton that serves the exported encoder."""
-    data = tmp_path_factory.mktemp("triton")
-    settings = Settings.read(environment_for(data, encoder_repository))
-    http, grpc, metrics = free_ports(3)
-    running = start_triton(settings, (http, grpc, metrics), promoted_version(encoder_repository), data / "triton.log")
-    yield running
-    lifecycle.stop([running.child])
+def triton(sample_stack: RunningStack) -> TritonProcess:
+    """Return the Triton of the stack over the sample papers, which serves the exported encoder."""
+    running = find_running_stack(sample_stack.settings)
+    assert running is not None
+    child = running.child("Triton")
+    assert child is not None
+    return TritonProcess(child, running.triton_http, running.triton, triton_key.read(sample_stack.settings))
 
 
 @pytest.fixture(scope="session")
 def sample_stack(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """The whole stack over the sample papers, or over those of the file that `make e2e CORPUS=` names."""
+    """Run the whole stack over the sample papers, or over those of the file that `make e2e CORPUS=` names."""
     data = tmp_path_factory.mktemp("stack")
-    environment = environment_for(data, encoder_repository)
-    running = RunningStack(Settings.read(environment), environment)
-    (data / "corpora").mkdir()
-    for cached in (CACHE / "data" / "corpora").glob("*"):
-        (data / "corpora" / cached.name).write_bytes(cached.read_bytes())
-    # In this order, the stack's Triton embeds the papers too.
-    for arguments in (("up",), ("index", "build", os.environ.get("E2E_CORPUS") or "sample")):
-        done = running.akin(*arguments)
-        assert done.returncode == 0, done.stderr
-    deadline = time.monotonic() + 60
-    while httpx.get(f"{running.settings.service_url}/health/ready").json()["status"] != "ok":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    yield running
-    running.akin("down")
+    # A copy: one of the tests adds a reranker.
+    shutil.copytree(encoder_repository, data / "models")
+    with RunningStack.over(data, data / "models", os.environ.get("E2E_CORPUS") or "sample") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Hostile:
-    """A snapshot of records that attack whoever shows them; a test must not change it."""
+    """Return a snapshot of records that attack whoever shows them; a test must not change it."""
     from tests.integration.hostile_records import Hostile
 
     return Hostile(tmp_path_factory.mktemp("hostile"))

@@ -17,7 +17,18 @@ from pathlib import Path
 from akin.backup.manifest import FileRecord
 from akin.errors import BackupError
 from akin.feedback.store import FILE as FEEDBACK
-from akin.registry.versions import MODEL, RERANKER, Version, promoted_number, versions
+from akin.registry.versions import (
+    CONFIG,
+    EVALUATIONS,
+    HISTORY,
+    MODEL,
+    POINTER,
+    RERANKER,
+    Version,
+    promoted_number,
+    versions,
+)
+from akin.registry.versions import MANIFEST as MODEL_MANIFEST
 from akin.stack_settings import Settings
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import MANIFEST, Manifest, read_manifest
@@ -153,13 +164,13 @@ def _of_model(folder: Path, repository: Path, model: str, digests: set[str], eve
         for name, record in version.manifest.get("files", {}).items():
             known = FileRecord(record["sha256"], record["bytes"])
             yield Source(f"{base}/{version.number}/{name}", own / name, known=known)
-        yield Source(f"{base}/{version.number}/manifest.json", own / "manifest.json")
-        for path in sorted((folder / "evaluations" / version.digest).glob("*")):
+        yield Source(f"{base}/{version.number}/{MODEL_MANIFEST}", own / MODEL_MANIFEST)
+        for path in sorted((folder / EVALUATIONS / version.digest).glob("*")):
             if path.is_file() and not path.is_symlink():
-                yield Source(f"{base}/evaluations/{version.digest}/{path.name}", path)
+                yield Source(f"{base}/{EVALUATIONS}/{version.digest}/{path.name}", path)
     if promoted_number(repository, model) is not None:
-        yield Source(f"{base}/PROMOTED", folder / "PROMOTED")
-    for name in ("config.pbtxt", "PROMOTIONS.jsonl"):
+        yield Source(f"{base}/{POINTER}", folder / POINTER)
+    for name in (CONFIG, HISTORY):
         if chosen and (folder / name).is_file():
             yield Source(f"{base}/{name}", folder / name)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from akin.backup.content import of_version
+from akin.registry.versions import EVALUATIONS, MANIFEST
 from akin.stack_settings import Settings
 
 STAGE = ".restore-"
@@ -45,7 +46,7 @@ def unit_of(name: str) -> str:
     """Return the file or folder of a backup that is moved as a whole: a snapshot, a map, a version, a file."""
     parts = name.split("/")
     if parts[0] == "models":
-        return "/".join(parts[: 4 if parts[2] == "evaluations" else 3])
+        return "/".join(parts[: 4 if parts[2] == EVALUATIONS else 3])
     return "/".join(parts[:2])
 
 
@@ -55,12 +56,12 @@ def is_same_version(settings: Settings, unit: str, staged: Path) -> bool:
     if parts[0] != "models":
         return False
     place = settings.repository.joinpath(*parts[1:])
-    if parts[2] == "evaluations":
+    if parts[2] == EVALUATIONS:
         return place.is_dir()
-    if not parts[2].isdecimal() or not (place / "manifest.json").is_file():
+    if not parts[2].isdecimal() or not (place / MANIFEST).is_file():
         return False
     try:
-        there = str(json.loads((place / "manifest.json").read_bytes())["digest"])
+        there = str(json.loads((place / MANIFEST).read_bytes())["digest"])
     except (ValueError, KeyError, TypeError):
         return False
-    return there == of_version((staged / "manifest.json").read_bytes())
+    return there == of_version((staged / MANIFEST).read_bytes())

@@ -22,6 +22,7 @@ from akin.backup.manifest import BackupManifest
 from akin.backup.places import STAGE, Place, is_same_version, place_of, unit_of
 from akin.backup.read import Backup, open_backup, read_files
 from akin.errors import BackupError
+from akin.registry.versions import CONFIG
 from akin.stack.record import find_running_stack
 from akin.stack_settings import Settings
 from akin.storage.durable import replace_file, sync, sync_folder
@@ -247,7 +248,7 @@ def _moves(wanted: dict[str, Place], token: str, same: set[str], replace: bool) 
         target, staged = _target(wanted, unit), _staged(wanted, unit, token)
         former = None
         if os.path.lexists(target):
-            if unit.endswith("/config.pbtxt") or _equal(target, staged):
+            if unit.endswith(f"/{CONFIG}") or _equal(target, staged):
                 continue
             if not replace:
                 raise BackupError(

@@ -125,6 +125,10 @@ class Cloud(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     train: Train = Train()
     serve: Serve = Serve()
 
+    def below(self, path: str) -> str:
+        """Return the address of a path in the bucket."""
+        return f"{self.bucket.rstrip('/')}/{path}"
+
     @property
     def images(self) -> str:
         """Return the address below which the images are."""

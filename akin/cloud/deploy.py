@@ -61,10 +61,9 @@ class Deployment:
         account = self.cloud.build_account
         acting = [f"--service-account=projects/{self.cloud.project}/serviceAccounts/{account}"] if account else []
         # The source goes to the project's own bucket, so that the account of the builds needs no right on another.
-        staging = f"--gcs-source-staging-dir={self.cloud.bucket.rstrip('/')}/builds"
-        where = f"--region={self.cloud.region}"
+        staging = f"--gcs-source-staging-dir={self.cloud.below('builds')}"
         config = ["--config=cloudbuild.yaml", f"--substitutions={values}", staging, *acting]
-        self._gcloud("builds", "submit", where, *config, str(ROOT))
+        self._gcloud("builds", "submit", *self._where(), *config, str(ROOT))
 
     def run(self) -> str:
         """Deploy a new revision, test it, give it all traffic and test again; return its name.
@@ -124,8 +123,6 @@ class Deployment:
         return f"--region={self.cloud.region}", f"--project={self.cloud.project}", "--quiet"
 
     def _gcloud(self, *arguments: str) -> str:
-        if "builds" in arguments:
-            arguments = (*arguments, f"--project={self.cloud.project}", "--quiet")
         return _run(["gcloud", *arguments], dict(os.environ), self.cloud.project)
 
     def _step(self, folder: str, *step: str) -> None:

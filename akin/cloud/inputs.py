@@ -12,12 +12,12 @@ from akin.errors import BadSetting, BucketError
 from akin.storage.digest import file_digest
 
 
-def find_papers(papers: str, bucket: str) -> tuple[str, str, str]:
+def find_papers(papers: str, inputs: str) -> tuple[str, str, str]:
     """Return the address, the name and the MD5 of the papers of a job; upload a file that is only here.
 
     Args:
         papers: `sample`, an address, a file, or a file of DVC whose content is in its remote.
-        bucket: Address below which a file is uploaded.
+        inputs: Address below which a file is uploaded.
 
     Raises:
         BadSetting: There is no such file.
@@ -36,7 +36,7 @@ def find_papers(papers: str, bucket: str) -> tuple[str, str, str]:
         raise BadSetting(f"train.papers: there is no file {path}.")
     if path.suffix == ".dvc":
         return _of_dvc(path)
-    place = Place(f"{bucket.rstrip('/')}/inputs")
+    place = Place(inputs)
     try:
         name = f"{file_digest(path)}/{path.name}"
         if place.sizes(name.split("/")[0]).get(path.name) != path.stat().st_size:

@@ -64,7 +64,7 @@ class Launcher:
         if not resume:
             self._claim(place, run)
         try:
-            papers, name, md5 = find_papers(self.cloud.train.papers, self.cloud.bucket)
+            papers, name, md5 = find_papers(self.cloud.train.papers, self.cloud.below("inputs"))
             spec = job_spec(self.cloud, run, self._work(place, papers, name, md5).encode())
             job = self._submit(vertex, place, spec, 1)
         except BaseException:
@@ -170,7 +170,7 @@ class Launcher:
             papers=papers,
             papers_name=name,
             papers_md5=md5,
-            models=f"{self.cloud.bucket.rstrip('/')}/models",
+            models=self.cloud.below("models"),
             wandb_secret=train.wandb_secret,
             processes=train.accelerators if train.accelerator else 1,
             save_seconds=train.save_seconds,

@@ -51,7 +51,7 @@ def pinned(cloud: Cloud, kind: str, source: str) -> str:
     Raises:
         BucketError: There is no such bundle.
     """
-    given = parse_source(source or f"{cloud.bucket.rstrip('/')}/{kind}")
+    given = parse_source(source or cloud.below(kind))
     bundle = read_bundle(Place(given.address), given.digest, kind)
     return str(Source(given.address, bundle.digest))
 

@@ -11,8 +11,17 @@ from pathlib import Path
 from akin.bundles import Place, fetch_files, read_bundle
 from akin.errors import BucketError, EncoderError
 from akin.registry.packaged import check_files
-from akin.registry.versions import MODEL, folder_numbers, promoted_number, set_promoted_version, versions
-from akin.sources import CONFIG, EVALUATIONS
+from akin.registry.versions import (
+    CONFIG,
+    EVALUATIONS,
+    MANIFEST,
+    MODEL,
+    SOURCES,
+    folder_numbers,
+    promoted_number,
+    set_promoted_version,
+    versions,
+)
 from akin.storage.durable import replace_file, sync_folder
 from akin.storage.locks import hold_lock
 
@@ -56,8 +65,8 @@ def _publish(fetched: Path, repository: Path, place: Place, say: Callable[[str],
             return known.number
     number = max([0, *folder_numbers(model), promoted_number(repository) or 0]) + 1
     content = json.dumps({**manifest, "version": number}, indent=2, ensure_ascii=False) + "\n"
-    (folder / "manifest.json").write_text(content, "utf-8")
-    for kind in (EVALUATIONS, "sources"):
+    (folder / MANIFEST).write_text(content, "utf-8")
+    for kind in (EVALUATIONS, SOURCES):
         for each in (fetched / kind).glob("*"):
             if not (model / kind / each.name).exists():
                 (model / kind).mkdir(exist_ok=True)

@@ -124,7 +124,7 @@ def job_spec(cloud: Cloud, run: str, work: str) -> dict[str, Any]:
             }
         ],
         "scheduling": scheduling,
-        "baseOutputDirectory": {"outputUriPrefix": f"{cloud.bucket.rstrip('/')}/runs/{run}/vertex"},
+        "baseOutputDirectory": {"outputUriPrefix": cloud.below(f"runs/{run}/vertex")},
     }
     if train.service_account:
         spec["serviceAccount"] = train.service_account

@@ -63,4 +63,4 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def run_address(cloud: Cloud, run: str) -> str:
     """Return the address of a run."""
-    return f"{cloud.bucket.rstrip('/')}/runs/{run}"
+    return cloud.below(f"runs/{run}")

@@ -22,8 +22,8 @@ from akin.cloud.google import GoogleApi
 from akin.cloud.saving import Saving, restore
 from akin.cloud.work import REPORT, RESULT, STATE, VERSION, Work
 from akin.errors import BucketError, CloudError
-from akin.registry.versions import MODEL, find
-from akin.sources import CONFIG, EVALUATIONS, fetch_models
+from akin.registry.versions import CONFIG, EVALUATIONS, MODEL, SOURCES, find
+from akin.sources import fetch_models, files_below
 from akin.stack_settings import Settings
 
 Say = Callable[[str], None]
@@ -197,13 +197,9 @@ def upload(job: Work, settings: Settings, result: dict[str, Any], say: Say) -> N
     repository, number = settings.repository, int(result["version"]["number"])
     version = find(repository, number)
     report = repository / MODEL / EVALUATIONS / version.digest
-    folders = [repository / MODEL / str(number), report, repository / MODEL / "sources"]
-    files = {
-        path.relative_to(repository).as_posix(): path
-        for folder in folders
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+    files: dict[str, Path] = {}
+    for folder in (str(number), f"{EVALUATIONS}/{version.digest}", SOURCES):
+        files |= files_below(repository, f"{MODEL}/{folder}")
     files[f"{MODEL}/{CONFIG}"] = repository / MODEL / CONFIG
     bundle = push(Place(f"{job.run}/{VERSION}"), "version", f"{MODEL}-{number}", files, say)
     place = Place(job.run)

@@ -8,6 +8,7 @@ A model of the user's choice made them; `python -m training.sparse` writes such 
 from __future__ import annotations
 
 import hashlib
+import weakref
 from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
@@ -27,7 +28,7 @@ class _Line(msgspec.Struct):
 
 
 class LearnedWeights:
-    """File of weights. Only the places of its lines are in memory.
+    """File of weights, open as long as this object is used; only the places of its lines are in memory.
 
     Attributes:
         record: what the index says about the weights.
@@ -45,16 +46,17 @@ class LearnedWeights:
         self._analyzer = english_analyzer()
         digest, start, greatest = hashlib.sha256(), 0, 0.0
         try:
-            with path.open("rb") as file:
-                for number, line in enumerate(file, 1):
-                    digest.update(line)
-                    if line.strip():
-                        found = self._read(line, number)
-                        if found.id in self._starts:
-                            raise SnapshotError(f"{path}, line {number}: the paper {found.id} has an earlier line too.")
-                        self._starts[found.id] = start
-                        greatest = max(greatest, *found.weights.values(), 0.0)
-                    start += len(line)
+            self._file = path.open("rb")
+            weakref.finalize(self, self._file.close)
+            for number, line in enumerate(self._file, 1):
+                digest.update(line)
+                if line.strip():
+                    found = self._read(line, number)
+                    if found.id in self._starts:
+                        raise SnapshotError(f"{path}, line {number}: the paper {found.id} has an earlier line too.")
+                    self._starts[found.id] = start
+                    greatest = max(greatest, *found.weights.values(), 0.0)
+                start += len(line)
         except OSError as error:
             raise SnapshotError(f"{path} cannot be read: {error.strerror}.") from error
         if not greatest:
@@ -72,9 +74,8 @@ class LearnedWeights:
             raise SnapshotError(
                 f"{self._path} has no weights for the paper {paper}: it must have a line for each indexed paper."
             )
-        with self._path.open("rb") as file:
-            file.seek(start)
-            line = file.readline()
+        self._file.seek(start)
+        line = self._file.readline()
         levels: dict[str, int] = {}
         for word, weight in self._decoder.decode(line).weights.items():
             level = round(weight / self.record.greatest * LEVELS)

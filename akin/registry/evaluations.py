@@ -12,9 +12,8 @@ from typing import Any
 import msgspec
 
 from akin.errors import EncoderError
-from akin.registry.versions import MODEL
+from akin.registry.versions import EVALUATIONS, MODEL
 
-EVALUATIONS = "evaluations"
 MEASURE = "nDCG@10"
 """The measure of a set that does not name another one."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from akin.errors import EncoderError
+from akin.registry.versions import CONFIG
 from akin.stack_settings import Settings
 from akin.storage.durable import replace_file
 from akin.training_environment import run_in_training
@@ -201,7 +202,7 @@ def write(repository: Path, made: dict[str, Any], runtime: str, *, engine_cache:
         raise EncoderError(
             f"the configuration of {INNER_MODEL} cannot be written as text without loss; nothing was written."
         )
-    files = {repository / INNER_MODEL / "config.pbtxt": text}
+    files = {repository / INNER_MODEL / CONFIG: text}
     if runtime == "plan":
         lines = "\n".join(trtexec_arguments(made["inputs"], made["max_length"]))
         files[repository / INNER_MODEL / str(made["version"]) / ARGUMENTS] = f"{lines}\n"

@@ -18,12 +18,19 @@ from typing import Any
 
 from akin.errors import EncoderError
 from akin.messages import waiting_for
-from akin.registry.versions import MODEL, folder_numbers, promoted_number, set_promoted_version, versions
+from akin.registry.versions import (
+    CONFIG,
+    MANIFEST,
+    MODEL,
+    folder_numbers,
+    promoted_number,
+    set_promoted_version,
+    versions,
+)
 from akin.storage.durable import replace_file, sync
 from akin.storage.locks import hold_lock
 
 PACKAGE = "akin_encoder"
-CONFIG = "config.pbtxt"
 _STAGING = ".packaged-"
 _SECONDS_TO_WAIT = 60.0
 
@@ -33,7 +40,7 @@ def packaged_folder() -> Path | None:
     found = find_spec(PACKAGE)
     for place in (found.submodule_search_locations or []) if found else []:
         folder = Path(place) / MODEL / "1"
-        if (folder / "manifest.json").is_file():
+        if (folder / MANIFEST).is_file():
             return folder
     return None
 
@@ -85,7 +92,7 @@ def _publish(repository: Path, source: Path, manifest: dict[str, Any]) -> int | 
             shutil.copyfile(source / name, staged / name)
         number = max([0, *folder_numbers(model), promoted_number(repository) or 0]) + 1
         numbered = {**manifest, "version": number}
-        (staged / "manifest.json").write_text(json.dumps(numbered, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        (staged / MANIFEST).write_text(json.dumps(numbered, indent=2, ensure_ascii=False) + "\n", "utf-8")
         for path in (*staged.iterdir(), staged):
             os.chmod(path, 0o755 if path.is_dir() else 0o644)
             sync(path)
@@ -106,9 +113,9 @@ def check_files(folder: Path) -> dict[str, Any]:
         EncoderError: A file is missing, is another than the manifest says, or lies outside of the folder.
     """
     try:
-        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
         for name, described in manifest["files"].items():
-            if name in ("", "..", "manifest.json") or Path(name).name != name:
+            if name in ("", "..", MANIFEST) or Path(name).name != name:
                 raise ValueError(f"{name!r} is no name of a file in this folder")
             if hashlib.sha256((folder / name).read_bytes()).hexdigest() != described["sha256"]:
                 raise EncoderError(f"{folder / name} is damaged: install the package akin-encoder again.")

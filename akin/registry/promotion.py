@@ -17,10 +17,8 @@ import msgspec
 from akin.errors import EncoderError
 from akin.registry import evaluations, versions
 from akin.registry.evaluations import Difference, Evaluation
-from akin.registry.versions import MODEL, RERANKER, Version
+from akin.registry.versions import HISTORY, MODEL, RERANKER, Version
 from akin.storage.durable import replace_file
-
-HISTORY = "PROMOTIONS.jsonl"
 
 MARGIN = 0.01
 """Amount by which a version may be inferior: the interval of a difference must lie above its negative."""

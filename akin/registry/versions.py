@@ -19,7 +19,11 @@ from akin.storage.durable import replace_file
 MODEL = "text_encoder"
 RERANKER = "reranker"
 _NAMES = {MODEL: "encoder", RERANKER: "reranker"}
-POINTER = "PROMOTED"
+
+# The names of files and folders: of a model, and the manifest of a version. `training.registry` writes the same ones.
+POINTER, HISTORY, CONFIG = "PROMOTED", "PROMOTIONS.jsonl", "config.pbtxt"
+EVALUATIONS, SOURCES = "evaluations", "sources"
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ def manifest(repository: Path, number: int, model: str = MODEL) -> dict[str, Any
     Raises:
         EncoderError: The file is missing, or is not a manifest.
     """
-    path = repository / model / str(number) / "manifest.json"
+    path = repository / model / str(number) / MANIFEST
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:

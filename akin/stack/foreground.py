@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from akin.edge import is_loopback, reason_of
 from akin.errors import AkinError, BadSetting, EncoderError, StackError
-from akin.registry.versions import MODEL, RERANKER, Version, find, promoted_number, promoted_version
+from akin.registry.versions import CONFIG, MODEL, RERANKER, Version, find, promoted_number, promoted_version
 from akin.stack import triton_key
 from akin.stack.tritonserver import is_patched, server_command, server_environment
 from akin.stack.wait import wait_for
@@ -99,14 +99,14 @@ def single_version_repository(repository: Path, version: Version, folder: Path, 
     models |= {MODEL: version.number} | reranker_of(repository)
     for name, number in models.items():
         try:
-            config = (repository / name / "config.pbtxt").read_text("utf-8")
+            config = (repository / name / CONFIG).read_text("utf-8")
         except OSError as error:
             raise EncoderError(
                 f"{error.filename} cannot be read ({error.strerror}): export the encoder again."
             ) from error
         model = folder / name
         model.mkdir(parents=True)
-        (model / "config.pbtxt").write_text(f"{config}\n{policy(number)}\n", "utf-8")
+        (model / CONFIG).write_text(f"{config}\n{policy(number)}\n", "utf-8")
         (model / str(number)).symlink_to(repository / name / str(number))
     return folder
 
@@ -117,7 +117,7 @@ def reranker_of(repository: Path) -> dict[str, int]:
         number = promoted_number(repository, RERANKER)
         if number is None:
             return {}
-        config = repository / RERANKER / "config.pbtxt"
+        config = repository / RERANKER / CONFIG
         if not config.is_file():
             raise EncoderError(f"{config} is missing: export a reranker again.")
         return {RERANKER: find(repository, number, RERANKER).number}
@@ -134,7 +134,7 @@ def check_inner(repository: Path, inner: str, number: int) -> None:
     """
     model = repository / inner
     # The configuration is written last: without it the model is not complete.
-    if not ((model / str(number)).is_dir() and (model / "config.pbtxt").is_file()):
+    if not ((model / str(number)).is_dir() and (model / CONFIG).is_file()):
         raise EncoderError(
             f"AKIN_ENCODER_INNER is {inner!r}: {repository} has no version {number} of such a model. Make it with "
             f"`akin encoder gpu {number}`."

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -20,6 +22,10 @@ from akin.errors import StackError
 from akin.installation import SETUP
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+# Linux gives outgoing connections ports from 32,768 on. Each process begins elsewhere: two seldom offer the same port.
+_FIRST = random.randrange(20_000, 32_000)
+_CANDIDATES = itertools.cycle([*range(_FIRST, 32_000), *range(20_000, _FIRST)])
 
 
 @dataclass(frozen=True)
@@ -211,15 +217,11 @@ def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return different ports on which no process listens."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Return different ports on which no process listens; this process gets none of them again soon.
+
+    The kernel gives them to no outgoing connection, so that they are still free when a server has been prepared.
+    """
+    return list(itertools.islice((port for port in _CANDIDATES if port_is_free(port)), count))
 
 
 def command_lines() -> str:

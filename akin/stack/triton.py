@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from akin.errors import EncoderError
-from akin.registry.versions import MODEL, RERANKER, Version, check_files, promoted_number
+from akin.registry.versions import CONFIG, MODEL, RERANKER, Version, check_files, promoted_number
 from akin.stack import local_http, triton_key
 from akin.stack.processes import Child, start, stop, tail, wait_until
 from akin.stack.tritonserver import server_command, server_environment
@@ -168,7 +168,7 @@ def model_config(repository: Path, *numbers: int, model: str = MODEL) -> dict[st
     from google.protobuf import json_format, text_format
     from tritonclient.grpc import model_config_pb2
 
-    path = repository / model / "config.pbtxt"
+    path = repository / model / CONFIG
     try:
         config = text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
     except (OSError, text_format.ParseError) as error:

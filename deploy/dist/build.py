@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from akin.errors import AkinError  # noqa: E402
-from akin.registry.packaged import CONFIG, PACKAGE, check_files  # noqa: E402
-from akin.registry.versions import MODEL, promoted_version  # noqa: E402
+from akin.registry.packaged import PACKAGE, check_files  # noqa: E402
+from akin.registry.versions import CONFIG, MODEL, promoted_version  # noqa: E402
 from gradio_ui import katex_files  # noqa: E402
 
 EXTRAS = ("cli", "cpu", "mcp", "service", "ui")

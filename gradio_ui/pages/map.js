@@ -6,12 +6,13 @@
   const brush = canvas.getContext("2d");
   const tip = document.getElementById("akin-map-tip");
   const choice = document.getElementById("akin-map-colour");
-  const marks = JSON.parse(document.getElementById("akin-map-marks")?.textContent ?? "[]");
+  const given = (name) => JSON.parse(document.getElementById(name)?.textContent ?? "[]");
+  const about = given("akin-map-about"), marks = given("akin-map-marks");
   const EDGE = 65534, AGES = 8, MOST_ZOOM = 9, NEAR = 9;
   const FEW = 200; // papers, of which each is drawn large
   const view = { x: 0.5, y: 0.5, zoom: 0 };
   const tiles = new Map(), titles = new Map();
-  let about, image, width = 0, height = 0, colours = {}, drawing = false, shown = null, over = null, asked = 0, byKeys = false;
+  let image, width = 0, height = 0, colours = {}, drawing = false, shown = null, over = null, asked = 0, byKeys = false;
 
   const unit = () => Math.min(width, height) * 2 ** view.zoom;
   const toScreen = (x, y) => [(x - view.x) * unit() + width / 2, (y - view.y) * unit() + height / 2];
@@ -67,7 +68,7 @@
   }
 
   function draw() {
-    if (drawing || !about) return;
+    if (drawing) return;
     drawing = true;
     requestAnimationFrame(() => {
       drawing = false;
@@ -348,25 +349,17 @@
     readColours();
     draw();
   });
-  new ResizeObserver(() => {
+  const fit = () => {
     const ratio = devicePixelRatio || 1;
     [width, height] = [box.clientWidth, box.clientHeight];
     [canvas.width, canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];
     draw();
-  }).observe(box);
+  };
+  new ResizeObserver(fit).observe(box);
 
-  async function start() {
-    readColours();
-    const [x, y, level] = location.hash.slice(1).split(",").map(Number);
-    if ([x, y, level].every(Number.isFinite)) Object.assign(view, { x, y, zoom: level });
-    try {
-      const answer = await fetch(box.dataset.about);
-      if (!answer.ok) throw new Error(answer.status);
-      about = await answer.json();
-      moved();
-    } catch {
-      tip.textContent = window.akinText("map_away");
-    }
-  }
-  start();
+  readColours();
+  const [x, y, level] = location.hash.slice(1).split(",").map(Number);
+  if ([x, y, level].every(Number.isFinite)) Object.assign(view, { x, y, zoom: level });
+  fit();
+  moved();
 })();

@@ -40,6 +40,8 @@ class Label(_Part):
     """Name of a region."""
 
     level: int
+    x: float
+    y: float
     text: str
     papers: int
     category: str | None = None
@@ -53,6 +55,14 @@ class Group(_Part):
     papers: int
 
 
+class Tile(_Part):
+    """Square of the map that has points of its own."""
+
+    z: int
+    x: int
+    y: int
+
+
 class MapInfo(_Part):
     """Description of the map."""
 
@@ -64,6 +74,7 @@ class MapInfo(_Part):
     first_year: int
     last_year: int
     labels: tuple[Label, ...]
+    tiles: tuple[Tile, ...]
 
 
 class Point(_Part):
@@ -103,11 +114,6 @@ async def show(request: Request, site: Site) -> Response:
             problem = written_html(error.said, text)
     body = content(about, visit, state, found, points, problem)
     return site.page(request, text("map.title"), body, scripts=("map.js",), styles=("map.css",), here="map")
-
-
-async def about(request: Request, site: Site) -> Response:
-    """Return the service's description of the map, for the page's script."""
-    return Response(await site.service.map_part("/map"), headers={"Cache-Control": "no-cache"}, media_type=_JSON)
 
 
 async def tile(request: Request, site: Site) -> Response:
@@ -162,7 +168,7 @@ def content(
         size += " " + text("map.without", papers=about.papers - about.placed)
     addresses = "".join(
         f' data-{name}="{escape(visit.link(path))}"'
-        for name, path in (("about", "map/about"), ("tiles", "map/tiles"), ("near", "map/near"), ("paper", "paper/"))
+        for name, path in (("tiles", "map/tiles"), ("near", "map/near"), ("paper", "paper/"))
     )
     title = escape(text("map.title"))
     return (
@@ -172,7 +178,7 @@ def content(
         '<p id="akin-map-tip" class="akin-map-tip" role="status"></p></div>'
         f"{_results(visit, state, found, points, problem)}</div>"
         f'<p id="akin-map-keys" class="akin-line akin-map-keys">{text.html("map.keys")}</p>'
-        f"{_legend(about, visit)}{_regions(about, visit)}"
+        f"{_legend(about, visit)}{_regions(about, visit)}{_for_script('akin-map-about', about.model_dump())}"
     )
 
 
@@ -243,7 +249,7 @@ def _results(visit: Visit, state: PageState, found: Sequence[FoundPaper], points
         f'<h2 id="akin-map-found">{escape(text("map.results"))}</h2>'
         f'<p class="akin-line"><a href="{search}">{escape(text("map.all_results"))}</a></p>'
         + (f'<ol class="akin-map-results">{items}</ol>' if items else f"<p>{escape(text('map.nothing'))}</p>")
-        + f'<script type="application/json" id="akin-map-marks">{_script_json(marks)}</script></section>'
+        + f"{_for_script('akin-map-marks', marks)}</section>"
     )
 
 
@@ -277,5 +283,7 @@ def _search_of(label: Label, visit: Visit) -> str:
     return visit.link("", q=query)
 
 
-def _script_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
+def _for_script(name: str, value: object) -> str:
+    """Return an element with a value for the page's script, as JSON."""
+    content = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return f'<script type="application/json" id="{name}">{content}</script>'

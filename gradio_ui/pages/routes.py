@@ -21,7 +21,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("/list/resolve", lists.resolve, body=lists.Import, longest_body=lists.LONGEST_IMPORT),
     Route("/list/export", lists.export, body=lists.Export, longest_body=lists.LONGEST_BODY),
     Route("/map", map_page.show),
-    Route("/map/about", map_page.about),
     Route("/map/tiles/{tile:path}", map_page.tile),
     Route("/map/near", map_page.near),
 )

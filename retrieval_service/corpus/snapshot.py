@@ -92,11 +92,7 @@ def open_snapshot(
     """
     lock = SnapshotLock(directory)
     try:
-        manifest = read_manifest(directory)
-        if VECTORS in manifest.files:
-            _check_ends(directory / VECTORS, manifest.files[VECTORS])
-            check_digest(directory, VECTORS, manifest)
-        return replace(_open(directory, directory.name, gpu, milvus, **lexical_limits), lock=lock)
+        return replace(_open(directory, directory.name, gpu, milvus, hashes=True, **lexical_limits), lock=lock)
     except BaseException:
         lock.close()
         raise
@@ -120,6 +116,8 @@ def _open(
     name: str,
     gpu: GpuOptions | None = None,
     milvus: MilvusOptions | None = None,
+    *,
+    hashes: bool = False,
     **lexical_limits: int,
 ) -> Snapshot:
     manifest = read_manifest(directory)
@@ -137,6 +135,9 @@ def _open(
     try:
         if catalogue.snapshot_id != manifest.id:
             raise SnapshotInvalid(directory / CATALOGUE, f"is of snapshot {catalogue.snapshot_id}, not {manifest.id}")
+        # After all checks that read less.
+        if hashes and VECTORS in manifest.files:
+            check_digest(directory, VECTORS, manifest)
         vectors = FaissIndex.open(directory / VECTORS, nprobe=manifest.index.nprobe, k_factor=manifest.index.k_factor)
         if vectors.dim != manifest.encoder.dim:
             raise SnapshotInvalid(

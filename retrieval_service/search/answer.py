@@ -283,6 +283,7 @@ class Suggestion(msgspec.Struct, kw_only=True):
     """Condition that the query may mean: a `query` to search for instead, with further `parameters` if it has any."""
 
     label: str
+    coded: CodedText
     query: str
     parameters: dict[str, str] | UnsetType = UNSET
 

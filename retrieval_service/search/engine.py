@@ -167,7 +167,7 @@ class _Search:
         results = await self._results(plan, within) if searched else []
         if self.rerank and results:
             results = await self._rerank(plan.words or "", results)
-        if self.marked is None and _wants_details(self.request):
+        if self.marked is None and self.request.wants_details:
             await self._start(self.details, results).result()
         if self.marked:
             await self._explain(plan, results, self.marked)
@@ -311,7 +311,7 @@ class _Search:
             for paper, result in zip(page.papers, results, strict=True):
                 result.versions = (self.request.highlight and paper.versions) or UNSET
                 result.citations = CitationCounts.of(self.corpus.references, self.rows[paper.id])
-        if not self.rerank and _wants_details(self.request):  # at once, as a change of threads takes longer
+        if not self.rerank and self.request.wants_details:  # at once, as a change of threads takes longer
             self.details(results)
         return results
 
@@ -386,11 +386,6 @@ class _Search:
 
     def _start(self, work: Callable[..., Result], *arguments: object) -> Job[Result]:
         return Job(self.executor, work, *arguments)
-
-
-def _wants_details(request: SearchRequest) -> bool:
-    """Return True if a request wants something beside the results."""
-    return request.highlight or request.facets or request.suggest or request.chase
 
 
 def _has_no_words(plan: SearchPlan) -> bool:

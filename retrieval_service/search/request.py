@@ -229,6 +229,11 @@ class SearchRequest(SimilarRequest):
             object.__setattr__(self, "text", self.abstract)
 
     @property
+    def wants_details(self) -> bool:
+        """Return True if something is wanted beside the results."""
+        return self.highlight or self.facets or self.suggest or self.chase
+
+    @property
     def role(self) -> TextRole:
         """The role of the text."""
         return "query" if self.abstract is None else "abstract"

@@ -98,6 +98,15 @@ SENTENCES: Final[Mapping[str, str]] = {
     "rank_by_meaning": "place {rank} by meaning",
     "by_reranker": "ordered by the reranker",
     "meets_conditions": "meets the conditions",
+    # Labels of suggestions.
+    "offer_since": "since {year}",
+    "offer_before": "before {year}",
+    "offer_until": "until {year}",
+    "offer_in_year": "in {year}",
+    "offer_span": "from {first} to {last}",
+    "offer_by": "by {name}",
+    "offer_in": "in {name}",
+    "offer_newest": "newest first",
 }
 """Every sentence by its code; the page has each in its own languages."""
 

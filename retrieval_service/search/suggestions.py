@@ -16,6 +16,7 @@ from retrieval_service.search.answer import Suggestion
 from retrieval_service.search.operators import parse_query
 from retrieval_service.search.planner import SearchPlan
 from retrieval_service.search.request import SearchRequest, Sort
+from retrieval_service.search.sentences import Sentence, sentence
 
 MOST_WORDS = 12
 """Words. A longer query is a title or a text, in which such words seldom are constraints."""
@@ -45,7 +46,7 @@ _FILLER = re.compile(
 class _Found:
     """A constraint, its place in the query, and the condition and the order that mean the same."""
 
-    label: str
+    label: Sentence
     place: tuple[int, int]
     condition: str = ""
     sort: Sort | None = None
@@ -79,7 +80,8 @@ def _offer(text: str, found: _Found) -> Suggestion:
     rest = " ".join(f"{text[:start]} {text[end:]}".split())
     if _FILLER.fullmatch(rest) and found.condition:
         rest = ""
-    offered = Suggestion(label=found.label, query=" ".join(filter(None, [rest, found.condition])))
+    query = " ".join(filter(None, [rest, found.condition]))
+    offered = Suggestion(label=str(found.label), coded=found.label.coded(), query=query)
     if found.sort is not None:
         offered.parameters = {"sort": found.sort.value}
     return offered
@@ -88,12 +90,12 @@ def _offer(text: str, found: _Found) -> Suggestion:
 def _years(text: str, corpus: Corpus) -> Iterator[_Found]:
     """Yield the first constraint on years."""
     newest = corpus.catalogue.span[1]
-    ways: list[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[str, str] | None]]] = [
+    ways: list[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[Sentence, str] | None]]] = [
         (_SPAN, lambda years: _span(*sorted((years[1], years[2])))),
-        (_SINCE, lambda year: (f"since {year[1]}", f"since:{year[1]}")),
-        (_BEFORE, lambda year: (f"before {year[1]}", f"before:{year[1]}")),
-        (_UNTIL, lambda year: (f"until {year[1]}", f"until:{year[1]}")),
-        (_IN, lambda year: (f"in {year[1] or year[2]}", f"year:{year[1] or year[2]}")),
+        (_SINCE, lambda year: _year("since", year[1])),
+        (_BEFORE, lambda year: _year("before", year[1])),
+        (_UNTIL, lambda year: _year("until", year[1])),
+        (_IN, lambda year: (sentence("offer_in_year", year=year[1] or year[2]), f"year:{year[1] or year[2]}")),
         (_LAST, lambda count: _since_last(int(count[1]), newest.year) if newest else None),
     ]
     for pattern, offer in ways:
@@ -103,13 +105,16 @@ def _years(text: str, corpus: Corpus) -> Iterator[_Found]:
             return
 
 
-def _span(first: str, last: str) -> tuple[str, str]:
-    return f"from {first} to {last}", f"year:{first}-{last}"
+def _year(field: str, year: str) -> tuple[Sentence, str]:
+    return sentence(f"offer_{field}", year=year), f"{field}:{year}"
 
 
-def _since_last(count: int, newest: int) -> tuple[str, str] | None:
-    first = newest - count
-    return (f"since {first}", f"since:{first}") if count else None
+def _span(first: str, last: str) -> tuple[Sentence, str]:
+    return sentence("offer_span", first=first, last=last), f"year:{first}-{last}"
+
+
+def _since_last(count: int, newest: int) -> tuple[Sentence, str] | None:
+    return _year("since", str(newest - count)) if count else None
 
 
 def _authors(text: str, corpus: Corpus) -> Iterator[_Found]:
@@ -123,7 +128,7 @@ def _authors(text: str, corpus: Corpus) -> Iterator[_Found]:
             if name and bool(corpus.lexical.find_rows([Clause(Field.AUTHOR, (name,))]).any()):
                 is_whole = count == len(words)
                 end = match.end() if is_whole else match.start(1) + words[count - 1].end()
-                yield _Found(f"by {name}", (match.start(), end), f'au:"{name}"')
+                yield _Found(sentence("offer_by", name=name), (match.start(), end), f'au:"{name}"')
                 return
 
 
@@ -131,10 +136,10 @@ def _categories(text: str, corpus: Corpus) -> Iterator[_Found]:
     codes = {code.lower(): code for code in corpus.catalogue.categories}
     for match in _CODE.finditer(text):
         if code := codes.get(match[1].lower()):
-            yield _Found(f"in {code}", match.span(), f"cat:{code}")
+            yield _Found(sentence("offer_in", name=code), match.span(), f"cat:{code}")
             return
 
 
 def _orders(text: str) -> Iterator[_Found]:
     if match := _NEWEST.search(text):
-        yield _Found("newest first", match.span(), sort=Sort.NEWEST)
+        yield _Found(sentence("offer_newest"), match.span(), sort=Sort.NEWEST)

@@ -138,7 +138,7 @@ class Disk:
 
     @property
     def syncs(self) -> list[int]:
-        """Positions of the moments that a sync has made."""
+        """Return the positions of the moments that a sync has made."""
         return [at for at, moment in enumerate(self.moments) if moment.synced is not None]
 
     def cuts(self, *, without: int | None = None) -> Iterator[Cut]:

@@ -93,7 +93,7 @@ def test_while_the_encoder_hangs_every_search_is_answered_in_its_time(watched: W
 
 
 def test_an_encoder_that_goes_on_soon_is_not_restarted(watched: Watched) -> None:
-    """Triton, that is: it gives up its own Python process after about a second, and ends or is restarted."""
+    """Stop Triton itself: its own Python process it gives up after about a second, and ends or is restarted."""
     until(watched, True, SECONDS)
     kept = watched.restarts("Triton")
     with stopped(watched.pid("Triton")):

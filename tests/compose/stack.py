@@ -71,7 +71,7 @@ class Stack:
         return found.returncode, found.stdout
 
     def first_process(self, service: str) -> str:
-        """When the first process of a container was started, in clock ticks since boot; empty while there is none."""
+        """Return the start of a container's first process, in clock ticks since boot; empty while there is none."""
         script = "print(open('/proc/1/stat').read().rpartition(')')[2].split()[19])"
         found = self.compose("exec", "-T", service, "python", "-c", script)
         return found.stdout.strip() if found.returncode == 0 else ""
@@ -102,7 +102,7 @@ def within(seconds: float, what: str, happened: Callable[[], bool]) -> None:
 
 @contextmanager
 def running(stack: Stack) -> Iterator[None]:
-    """Builds a stack's images, starts it, and takes it down with its volumes; nothing of it may be left."""
+    """Build a stack's images, start it, and take it down with its volumes; check that nothing of it is left."""
     stack.compose("down", "-v")  # what an earlier run left that was killed
     built = stack.compose("build", seconds=FIRST_START_SECONDS)
     assert built.returncode == 0, built.stdout[-4000:]

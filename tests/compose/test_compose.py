@@ -87,7 +87,7 @@ def test_triton_is_reached_by_the_service_and_over_grpc_only(
 
 
 def own_address() -> str:
-    """An address of this machine that is not the loopback; nothing is sent."""
+    """Return an address of this machine that is not the loopback; send nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))
         return str(probe.getsockname()[0])

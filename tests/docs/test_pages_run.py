@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from akin.stack_settings import ROOT, Settings
-from tests.conftest import CACHE, akin, environment_for
+from tests.conftest import akin, copy_corpora, environment_for
 from tests.pages import PAGES, blocks
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
@@ -22,10 +22,9 @@ RUNNABLE = [page for page in PAGES if any(block.run for block in blocks(page))]
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda path: path.stem)
 def test_the_commands_of_a_page_work_in_their_order(page: Path, encoder_repository: Path, tmp_path: Path) -> None:
     data, models, work = tmp_path / "data", tmp_path / "models", tmp_path / "work"
-    for folder in (data / "corpora", models, work):
-        folder.mkdir(parents=True)
-    for cached in (CACHE / "data/corpora").glob("*"):
-        shutil.copy(cached, data / "corpora")
+    copy_corpora(data)
+    models.mkdir()
+    work.mkdir()
     marked = [block for block in blocks(page) if block.run]
     if not any("akin encoder export" in block.text for block in marked):
         shutil.copytree(encoder_repository, models, dirs_exist_ok=True)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import time
 from typing import TYPE_CHECKING, Any
 
-import httpx
 from playwright.sync_api import Page, expect
 
 if TYPE_CHECKING:
@@ -31,19 +28,6 @@ def search(page: Page, text: str) -> None:
     page.wait_for_url(re.compile(r"[?&]q="))
     expect(page.locator("article.akin-paper").first).to_be_visible()
     answered(page)
-
-
-def await_page(process: subprocess.Popen[Any], url: str) -> None:
-    """Wait until a server that was just started answers."""
-    deadline = time.monotonic() + 60
-    while True:
-        assert process.poll() is None, url
-        assert time.monotonic() < deadline, url
-        try:
-            if httpx.get(url, timeout=5).status_code == 200:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.1)
 
 
 def violations(page: Page, axe: str) -> list[str]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,8 +12,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from akin.stack.processes import free_ports
-from akin.stack_settings import ROOT
-from tests.e2e.browsing import await_page, violations
+from tests.e2e.browsing import violations
+from tests.servers import await_answer, started_page
 
 if TYPE_CHECKING:
     from tests.conftest import RunningStack
@@ -79,21 +76,9 @@ def service(sample_stack: RunningStack) -> Iterator[Service]:
 def address(service: Service) -> Iterator[str]:
     """Start a page that asks this service and waits two seconds for an answer; yield its address."""
     (port,) = free_ports(1)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AKIN_")}
-    own = {
-        "AKIN_SERVICE_URL": f"http://127.0.0.1:{service.port}",
-        "AKIN_UI_PORT": str(port),
-        "AKIN_UI_ANSWER_SECONDS": "2",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gradio_ui"], cwd=ROOT, env={**kept, **own}, stdout=subprocess.DEVNULL
-    )
-    try:
-        await_page(process, f"http://127.0.0.1:{port}/list")
+    with started_page(port, f"http://127.0.0.1:{service.port}", AKIN_UI_ANSWER_SECONDS="2") as process:
+        await_answer(f"http://127.0.0.1:{port}/list", process)
         yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(15)
 
 
 def test_a_service_that_is_down_or_slow_is_explained_until_it_answers(

@@ -6,10 +6,7 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +15,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from akin.feedback.store import FeedbackStore
-from akin.installation import ROOT
 from akin.stack.processes import free_ports
 from tests.conftest import akin
-from tests.e2e.browsing import answered, await_page, violations
+from tests.e2e.browsing import answered, violations
 from tests.integration.service import start_service
+from tests.servers import await_answer, started_page
 
 if TYPE_CHECKING:
     from tests.conftest import RunningStack
@@ -60,18 +57,14 @@ def cited(sample_stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) 
     done = akin("references", "import", str(pairs), environment={**sample_stack.environment, "AKIN_DATA": str(data)})
     assert done.returncode == 0, done.stderr
     service, page = free_ports(2)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AKIN_")}
-    own = {"AKIN_SERVICE_URL": f"http://127.0.0.1:{service}", "AKIN_UI_PORT": str(page)}
-    command = [sys.executable, "-m", "gradio_ui"]
-    with ExitStack() as running:
-        for process, address in (
-            (start_service(data, service, AKIN_FEEDBACK="on"), f"{own['AKIN_SERVICE_URL']}/corpus"),
-            (subprocess.Popen(command, cwd=ROOT, env={**kept, **own}), f"http://127.0.0.1:{page}/list"),
-        ):
-            running.enter_context(process)  # waits for its end, and closes its pipes
-            running.callback(process.terminate)
-            await_page(process, address)
-        yield Cited(f"http://127.0.0.1:{page}", data, found[:10], found[-1])
+    address, url = f"http://127.0.0.1:{service}", f"http://127.0.0.1:{page}"
+    with start_service(data, service, AKIN_FEEDBACK="on") as serving, started_page(page, address) as paging:
+        try:
+            await_answer(f"{address}/corpus", serving)
+            await_answer(f"{url}/list", paging)
+            yield Cited(url, data, found[:10], found[-1])
+        finally:
+            serving.terminate()
 
 
 def test_linked_papers_are_shown_and_citations_count(unchecked_page: Page, cited: Cited, axe: str) -> None:

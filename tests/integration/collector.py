@@ -20,9 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from akin.stack.processes import free_ports
+from tests.servers import await_answer
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,14 +51,8 @@ def running_collector(folder: Path) -> Iterator[Collector]:
     command = [sys.executable, "-m", "tests.integration.collector", str(port), str(file)]
     process = subprocess.Popen(command, cwd=ROOT)
     try:
-        url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
-        while True:
-            try:
-                httpx.get(url, trust_env=False)
-                break
-            except httpx.HTTPError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        url = f"http://127.0.0.1:{port}"
+        await_answer(url, process, until=lambda _: True)
         yield Collector(url, file)
     finally:
         process.terminate()

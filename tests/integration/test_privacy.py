@@ -7,7 +7,6 @@ import logging
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from akin.edge.observed import JsonLines
 from akin.stack.processes import free_ports
 from tests.integration.generated import built
 from tests.integration.service import client_of, start_service
+from tests.servers import await_answer
 
 MARKER = "Quokkaprivatequery"
 JSON = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
@@ -42,18 +42,6 @@ class Socket(socket.socket):
     connect_ex = watched(socket.socket.connect_ex, 1)
 socket.socket = Socket
 """
-
-
-def wait_for(address: str, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 90
-    while True:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        try:
-            httpx.get(address, timeout=5, trust_env=False)
-            return
-        except httpx.HTTPError:
-            time.sleep(0.1)
 
 
 def ask_everything(service: str, page: str, paper: str) -> list[int]:
@@ -113,8 +101,8 @@ def test_no_query_is_stored_or_logged_and_nothing_is_downloaded(tmp_path: Path) 
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
-        wait_for(f"{service}/health/live", serving)
-        wait_for(f"{page}/robots.txt", paging)
+        await_answer(f"{service}/health/live", serving)
+        await_answer(f"{page}/robots.txt", paging)
         statuses = ask_everything(service, page, papers[0].id)
     finally:
         for process in (serving, paging):

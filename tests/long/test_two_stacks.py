@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from akin.feedback.store import FeedbackStore
-from akin.stack_settings import Settings
-from tests.conftest import RunningStack, akin, environment_for
+from tests.conftest import STARTS_SOON, RunningStack
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 WORDS = "graph neural sparse quantum lattice protein ocean galaxy prime solver speech robot market virus plasma".split()
@@ -34,25 +30,6 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@contextmanager
-def stack(data: Path, repository: Path, papers: Path, **more: str) -> Iterator[RunningStack]:
-    """Run a stack over the papers."""
-    # The plain runtime needs no warm-up of every shape, so that the server starts soon.
-    environment = environment_for(data, repository) | {"AKIN_ENCODER_RUNTIME": "onnxruntime", **more}
-    running = RunningStack(Settings.read(environment), environment)
-    try:
-        for arguments in (("up",), ("index", "build", str(papers))):
-            done = akin(*arguments, environment=environment)
-            assert done.returncode == 0, done.stderr
-        deadline = time.monotonic() + 120
-        while httpx.get(f"{running.settings.service_url}/health/ready", timeout=60).json()["status"] != "ok":
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        yield running
-    finally:
-        running.akin("down")
-
-
 def test_readers_of_one_stack_judge_the_encoder_of_another(
     encoder_repository: Path, papers: Path, tmp_path: Path
 ) -> None:
@@ -64,14 +41,16 @@ def test_readers_of_one_stack_judge_the_encoder_of_another(
     # The same model behind a prompt is another encoder.
     manifest |= {"digest": "cd" * 32, "prompts": {"query": "market virus: ", "passage": "market: "}}
     (other / "1/manifest.json").write_text(json.dumps(manifest))
-    with stack(tmp_path / "candidate", tmp_path / "models", papers) as candidate:
+    own = tmp_path / "candidate", tmp_path / "models"
+    with RunningStack.over(*own, str(papers), **STARTS_SOON) as candidate:
         options = {
             "AKIN_FEEDBACK": "on",
             "AKIN_INTERLEAVE": candidate.settings.service_url,
             "AKIN_INTERLEAVE_SHARE": "1",
             "AKIN_INTERLEAVE_SECONDS": "10",
         }
-        with stack(tmp_path / "serving", encoder_repository, papers, **options) as serving:
+        own = tmp_path / "serving", encoder_repository
+        with RunningStack.over(*own, str(papers), **STARTS_SOON, **options) as serving:
             asked = {"query": "sparse solver for plasma", "mode": "dense", "k": 10}
             urls = (serving.settings.service_url, candidate.settings.service_url)
             alone = [httpx.post(f"{url}/search", json=asked, timeout=60).json() for url in urls]

@@ -13,14 +13,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from akin.installation import ROOT
 from akin.stack.processes import free_ports
 from akin.stack_settings import PORTS
+from tests.servers import await_answer
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 WHEELS = sorted((ROOT / "dist").glob("akin*.whl"))
 STRANGERS = ("papers", "indexing", "storage", "settings", "edge", "charts", "relevance", "training", "benchmarks")
 
@@ -72,20 +72,19 @@ def test_the_demonstration_answers_on_the_page(installed: Installed) -> None:
             command, cwd=installed.folder, env=installed.environment, stdout=output, stderr=output, text=True
         )
         try:
-            deadline = time.monotonic() + 600
+            # The bound of the whole test is that of this wait: set-up downloads and unpacks half a gigabyte.
             while "Search on http" not in log.read_text():
                 assert demo.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.5)
-            page = httpx.get(f"http://127.0.0.1:{installed.page}/")
-            assert "Akin" in page.text
-            assert httpx.get(f"http://127.0.0.1:{installed.page}/katex/katex.min.js").status_code == 200
-            found = httpx.get(f"http://127.0.0.1:{installed.service}/search", params={"q": "word embeddings"}).json()
+            assert "Akin" in await_answer(f"http://127.0.0.1:{installed.page}/", demo).text
+            await_answer(f"http://127.0.0.1:{installed.page}/katex/katex.min.js", demo)
+            # On a busy machine the first searches may be answered by words alone.
+            search = f"http://127.0.0.1:{installed.service}/search?q=word+embeddings"
+            found = await_answer(search, demo, until=lambda answer: not answer.json().get("degraded")).json()
             assert len(found["results"]) == 10
-            assert not found.get("degraded")
         finally:
             demo.send_signal(signal.SIGINT)
-            assert demo.wait(timeout=120) in (0, 130), log.read_text()
+            assert demo.wait(timeout=600) in (0, 130), log.read_text()
     assert installed.run("akin", "status").returncode == 1
     assert "setting up the Triton server" in log.read_text()
     assert not (installed.folder / "model_repository").exists()

@@ -92,7 +92,7 @@ def _library(text: str, form: LibraryFormat) -> object:
 
 
 def _asked(text: str) -> object:
-    """All parameters of a request, those that take lists with the text cut into as many values as they take."""
+    """Return all parameters of a request; those that take lists have the text cut into as many values as they take."""
     ids, names = ([text[at : at + size] for at in range(0, len(text), size)] for size in (20, 625))
     pairs = [("query", text), ("from", text), ("categories", text), *(("ids", each) for each in ids)]
     return _PARAMETERS.validate(_PARAMETERS.query_values([*pairs, *(("authors", name) for name in names)]))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,13 @@ import httpx
 import pytest
 
 from akin.stack.processes import free_ports
+from tests.conftest import AKIN, STARTS_SOON
 from tests.unit.deploy.monitoring import OF_GPUS, expressions, metrics_of
 
 if TYPE_CHECKING:
     from tests.conftest import RunningStack
 
 pytestmark = pytest.mark.integration
-AKIN = Path(sys.executable).parent / "akin"
 PAPERS = [
     {"id": f"p{number}", "title": title, "abstract": f"{title} are looked at closely."}
     for number, title in enumerate(["Sparse attention", "Dark matter halos", "Protein folding"])
@@ -33,18 +34,18 @@ PAPERS = [
 @pytest.fixture
 def environment(tmp_path: Path, encoder_repository: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AKIN_")}
-    return {**kept, "AKIN_DATA": str(tmp_path / "data"), "AKIN_MODEL_REPOSITORY": str(encoder_repository)}
+    own = {"AKIN_DATA": str(tmp_path / "data"), "AKIN_MODEL_REPOSITORY": str(encoder_repository)}
+    return {**kept, **own, **STARTS_SOON}
 
 
-@pytest.fixture
-def foreground(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
-    http, grpc, metrics = free_ports(3)
+@contextmanager
+def foreground(environment: dict[str, str], http: int, grpc: int, metrics: int) -> Iterator[subprocess.Popen[str]]:
     ports = {"HTTP": http, "GRPC": grpc, "METRICS": metrics}
     ours = {f"AKIN_TRITON_{name}_PORT": str(port) for name, port in ports.items()}
     process = subprocess.Popen(
         [sys.executable, "-m", "akin.stack.foreground"], env={**environment, **ours}, stderr=subprocess.PIPE, text=True
     )
-    yield process, http, grpc
+    yield process
     # Not killed: Triton's Python process would outlive it, and keep the pipe open.
     process.terminate()
     process.communicate(timeout=60)
@@ -57,28 +58,26 @@ def is_ready(http: int) -> bool:
         return False
 
 
-def test_an_index_is_built_by_a_triton_in_the_foreground(
-    foreground: tuple[subprocess.Popen[str], int, int], environment: dict[str, str], tmp_path: Path
-) -> None:
-    process, http, grpc = foreground
+def test_an_index_is_built_by_a_triton_in_the_foreground(environment: dict[str, str], tmp_path: Path) -> None:
     papers = tmp_path / "papers.jsonl"
     papers.write_text("\n".join(map(json.dumps, PAPERS)))
-    # Started at the same time, it waits for the other.
+    http, grpc, metrics = free_ports(3)
     elsewhere = {"AKIN_TRITON_URL": f"grpc://127.0.0.1:{grpc}", "AKIN_WAIT_SECONDS": "120"}
-    built = subprocess.run(
-        [AKIN, "index", "build", str(papers), "--if-none"],
-        env={**environment, **elsewhere}, capture_output=True, text=True, timeout=150, check=False,
-    )  # fmt: skip
-    assert built.returncode == 0, built.stderr
-    assert "waiting for Triton (at most 120 s)" in built.stderr
-    assert "3 papers indexed" in built.stderr
-    assert is_ready(http)
-    metadata = httpx.get(f"http://127.0.0.1:{http}/v2/models/text_encoder", timeout=5).json()
-    assert metadata["versions"] == ["1"]
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert errors.startswith("triton: serving encoder version 1 (")
+    command = [AKIN, "index", "build", str(papers), "--if-none"]
+    with subprocess.Popen(command, env={**environment, **elsewhere}, stderr=subprocess.PIPE, text=True) as build:
+        assert build.stderr is not None
+        assert re.match(r"waiting for Triton \(at most 1[012]\d s\)", build.stderr.readline())
+        with foreground(environment, http, grpc, metrics) as process:
+            _, said = build.communicate(timeout=150)
+            assert build.returncode == 0, said
+            assert "3 papers indexed" in said
+            assert is_ready(http)
+            metadata = httpx.get(f"http://127.0.0.1:{http}/v2/models/text_encoder", timeout=5).json()
+            assert metadata["versions"] == ["1"]
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=30)
+            assert process.returncode == 0
+            assert errors.startswith("triton: serving encoder version 1 (")
 
 
 def test_waiting_for_an_encoder_ends_with_a_signal_and_without_a_trace(
@@ -142,7 +141,7 @@ def test_a_data_folder_that_cannot_be_written_is_reported_in_one_line(
 
 
 def test_every_metric_of_alerts_and_dashboard_is_exported(sample_stack: RunningStack) -> None:
-    """Except the metrics of GPUs, which a Triton without a GPU does not export, and those that the rules record."""
+    """Leave out metrics of GPUs, which a Triton without a GPU does not export, and those that the rules record."""
     assert sample_stack.akin("search", "named entity recognition").returncode == 0
     ports = (sample_stack.settings.service_metrics_port, sample_stack.settings.triton_metrics_port)
     texts = [httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text for port in ports]

@@ -22,7 +22,7 @@ from akin.stack.processes import free_ports
 from akin.stack.triton import TritonProcess, is_ready, load, start_triton
 from akin.stack_settings import Settings
 from retrieval_service.adapters.triton import TritonConnection
-from tests.conftest import environment_for
+from tests.conftest import STARTS_SOON, environment_for
 
 pytestmark = pytest.mark.integration
 
@@ -55,8 +55,8 @@ def prompted(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory)
     for name in ("config.pbtxt", "PROMOTED"):
         shutil.copy(exported / name, repository / "text_encoder")
     with pytest.MonkeyPatch.context() as patch:
-        # It needs no warm-up of every shape, so that this server starts soon.
-        patch.setenv("AKIN_ENCODER_RUNTIME", "onnxruntime")
+        for name, value in STARTS_SOON.items():
+            patch.setenv(name, value)
         settings = Settings.read(environment_for(folder, repository))
         http, grpc, metrics = free_ports(3)
         log = folder / "triton.log"

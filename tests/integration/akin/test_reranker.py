@@ -6,8 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
@@ -20,16 +19,18 @@ from akin.stack import local_http, triton_key
 from akin.stack.record import find_running_stack
 from akin.stack_settings import ROOT
 
+if TYPE_CHECKING:
+    from tests.conftest import RunningStack
+
 pytestmark = pytest.mark.integration
 
 CODE = ("reranker/model.py", "reranker/pairs.py", "text_encoder/packing.py", "text_encoder/runtime.py")
 
 
 @pytest.fixture(scope="module")
-def stack(sample_stack: Any, encoder_repository: Path) -> Iterator[Any]:
+def stack(sample_stack: RunningStack) -> Iterator[RunningStack]:
     """Yield the stack with a reranker that counts the word "model" in a passage; take it out afterwards."""
-    model = encoder_repository / RERANKER
-    shutil.rmtree(model, ignore_errors=True)
+    model = sample_stack.settings.repository / RERANKER
     before = httpx.get(f"{sample_stack.settings.service_url}/health/ready").json()["components"]["reranker"]
     without = search(sample_stack, rerank=5)
     shutil.copytree(ROOT / "tests/data/reranker", model / "1", ignore=shutil.ignore_patterns("make.py"))

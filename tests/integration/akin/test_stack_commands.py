@@ -23,15 +23,13 @@ import pytest
 
 from akin.stack.leftovers import find_marked
 from akin.stack.lifecycle import is_whole
-from akin.stack.processes import free_ports
 from akin.stack.record import find_running_stack
 from akin.stack.shared_memory import region_prefix
 from akin.stack.status import stack_as_json
-from akin.stack_settings import PORTS, ROOT, Settings
+from akin.stack_settings import ROOT, Settings
+from tests.conftest import AKIN, environment_for
 
 pytestmark = pytest.mark.integration
-
-AKIN = Path(sys.executable).parent / "akin"
 
 
 class Local:
@@ -49,10 +47,8 @@ class Local:
         (model / "1" / "manifest.json").write_text(json.dumps({"digest": "a" * 64}))
         (model / "PROMOTED").write_text("1\n")
         shutil.copy(ROOT / "model_repository/text_encoder/config.pbtxt", model)
-        ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("AKIN_")}
-        own = {"AKIN_DATA": str(folder / "data"), "AKIN_MODEL_REPOSITORY": str(folder / "models")}
-        self.environment = {**kept, **ports, **own, "AKIN_TRITON_HOME": str(folder / "triton"), **more}
+        own = {"AKIN_TRITON_HOME": str(folder / "triton"), **more}
+        self.environment = environment_for(folder / "data", folder / "models") | own
         self.settings = Settings.read(self.environment)
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:

@@ -12,13 +12,13 @@ import httpx
 import pytest
 
 from akin.stack_settings import Settings
-from tests.conftest import RunningStack, environment_for
+from tests.conftest import STARTS_SOON, RunningStack, environment_for
 
 pytestmark = pytest.mark.integration
 
 
 def second_version(repository: Path, copied_to: Path) -> None:
-    """The exported encoder twice, under two names and digests."""
+    """Copy the exported encoder twice, under two names and digests."""
     shutil.copytree(repository, copied_to, symlinks=True)
     model = copied_to / "text_encoder"
     shutil.copytree(model / "1", model / "2")
@@ -29,13 +29,14 @@ def second_version(repository: Path, copied_to: Path) -> None:
 @pytest.fixture
 def own_stack(encoder_repository: Path, tmp_path: Path) -> Iterator[RunningStack]:
     second_version(encoder_repository, tmp_path / "repository")
-    environment = environment_for(tmp_path / "data", tmp_path / "repository")
+    environment = environment_for(tmp_path / "data", tmp_path / "repository") | STARTS_SOON
     running = RunningStack(Settings.read(environment), environment)
     papers = [{"id": f"p{n}", "title": f"Subject {n}", "abstract": f"All about subject {n}."} for n in range(20)]
     (tmp_path / "papers.jsonl").write_text("\n".join(map(json.dumps, papers)))
     try:
-        done(running, "index", "build", str(tmp_path / "papers.jsonl"), "--map", "id=id,title=title,abstract=abstract")
+        # In this order, the stack's Triton embeds the papers too.
         done(running, "up")
+        done(running, "index", "build", str(tmp_path / "papers.jsonl"), "--map", "id=id,title=title,abstract=abstract")
         yield running
         # The key in this file permits to load models: only the stack's user may read it, and only while the stack runs.
         key = running.settings.run / "triton.key"

@@ -175,7 +175,7 @@ def test_inference_health_and_metadata_are_open(triton: TritonProcess) -> None:
 
 
 def test_the_key_is_kept_from_other_users(triton: TritonProcess) -> None:
-    """The server takes the key only as an argument, so it is overwritten in the list of processes."""
+    """Find no key in the list of processes: the server takes it only as an argument, which is overwritten."""
     arguments = Path(f"/proc/{triton.child.pid}/cmdline").read_text()
     assert "--http-restricted-api=" in arguments
     assert triton.key not in arguments

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 import socket
 import ssl
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -23,8 +18,8 @@ import pytest
 from akin.stack.processes import free_ports
 from tests.integration.proxy import certificate, proxy
 from tests.integration.service import start_service
+from tests.servers import await_answer, started_page
 
-ROOT = Path(__file__).parents[3]
 WORDS = "gugipivu"
 
 
@@ -32,34 +27,17 @@ WORDS = "gugipivu"
 def ports(corpus: Any) -> Iterator[dict[str, int]]:
     """Start the page and the service; yield their ports by the paths under which a proxy publishes them."""
     service, page = free_ports(2)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AKIN_")}
-    own = {"AKIN_SERVICE_URL": f"http://127.0.0.1:{service}", "AKIN_UI_PORT": str(page), "AKIN_UI_ROOT_PATH": "/akin"}
-    running: list[subprocess.Popen[Any]] = [
-        start_service(corpus.data, service, AKIN_SERVICE_ROOT_PATH="/api"),
-        subprocess.Popen([sys.executable, "-m", "gradio_ui"], cwd=ROOT, env={**kept, **own}, stdout=subprocess.DEVNULL),
-    ]
-    try:
-        urls = f"http://127.0.0.1:{service}/corpus", f"http://127.0.0.1:{page}/"
-        for process, url in zip(running, urls, strict=True):
-            await_answer(process, url)
-        yield {"/api": service, "/akin": page}
-    finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.communicate(timeout=15)
-
-
-def await_answer(process: subprocess.Popen[Any], url: str) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        assert process.poll() is None, url
-        assert time.monotonic() < deadline, url
+    address = f"http://127.0.0.1:{service}"
+    with (
+        start_service(corpus.data, service, AKIN_SERVICE_ROOT_PATH="/api") as serving,
+        started_page(page, address, AKIN_UI_ROOT_PATH="/akin") as paging,
+    ):
         try:
-            if httpx.get(url, timeout=5).status_code == 200:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.1)
+            await_answer(f"{address}/corpus", serving)
+            await_answer(f"http://127.0.0.1:{page}/", paging)
+            yield {"/api": service, "/akin": page}
+        finally:
+            serving.terminate()
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["prefix removed", "prefix kept"])

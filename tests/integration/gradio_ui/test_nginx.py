@@ -7,7 +7,6 @@ import re
 import shutil
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from akin.keys import KeyFile
 from akin.stack.processes import free_ports
 from tests.integration.proxy import certificate
 from tests.integration.service import start_service
+from tests.servers import await_answer, started_page
 
 ROOT = Path(__file__).parents[3]
 CONFIGURATION = ROOT / "deploy" / "proxy" / "nginx.conf"
@@ -63,43 +63,24 @@ def site(corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simp
         given = given.replace(old, new)
     user = "user root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(RUNNING.format(folder=folder, servers=given, user=user))
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AKIN_")}
-    ui = {
-        "AKIN_SERVICE_URL": f"http://127.0.0.1:{service}", "AKIN_UI_PORT": str(page), "AKIN_UI_ROOT_PATH": "/akin",
-        "AKIN_API_KEY": own,
-    }  # fmt: skip
     limits = {"AKIN_KEYS": str(keys.path), "AKIN_RATE_LIMIT": "0.001", "AKIN_RATE_BURST": "40"}
-    running: list[subprocess.Popen[Any]] = [
-        start_service(corpus.data, service, AKIN_SERVICE_ROOT_PATH="/akin/api", **limits),
-        subprocess.Popen([sys.executable, "-m", "gradio_ui"], cwd=ROOT, env={**kept, **ui}, stdout=subprocess.DEVNULL),
-        subprocess.Popen([NGINX, "-c", str(folder / "nginx.conf"), "-e", "stderr", "-p", str(folder)]),
-    ]
     trust = ssl.create_default_context(cafile=signed)
-    try:
-        with httpx.Client(base_url=f"https://localhost:{https}", verify=trust, timeout=20, http2=False) as client:
+    nginx = [NGINX, "-c", str(folder / "nginx.conf"), "-e", "stderr", "-p", str(folder)]
+    with (
+        start_service(corpus.data, service, AKIN_SERVICE_ROOT_PATH="/akin/api", **limits) as serving,
+        started_page(page, f"http://127.0.0.1:{service}", AKIN_UI_ROOT_PATH="/akin", AKIN_API_KEY=own) as paging,
+        subprocess.Popen(nginx) as proxy,
+        httpx.Client(base_url=f"https://localhost:{https}", verify=trust, timeout=20, http2=False) as client,
+    ):
+        try:
             for path in ("/akin/api/health/ready", "/akin/"):
-                await_answer(client, path, running)
+                await_answer(path, serving, paging, proxy, client=client)
             yield SimpleNamespace(
                 client=client, key=text, log=log, plain=f"http://localhost:{http}", page=own, ui=page, service=service
             )
-    finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.communicate(timeout=15)
-
-
-def await_answer(client: httpx.Client, path: str, running: list[subprocess.Popen[Any]]) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        assert all(process.poll() is None for process in running), path
-        assert time.monotonic() < deadline, path
-        try:
-            if client.get(path).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.1)
+        finally:
+            for process in (proxy, serving):
+                process.terminate()
 
 
 def test_the_example_of_nginx_is_valid(tmp_path: Path) -> None:
@@ -138,7 +119,7 @@ def test_the_example_of_caddy_publishes_both_with_tls(site: SimpleNamespace, tmp
     trust = ssl.create_default_context(cafile=signed)
     try:
         with httpx.Client(base_url=f"https://localhost:{port}", verify=trust, timeout=20) as client:
-            await_answer(client, "/akin/", [running])
+            await_answer("/akin/", running, client=client)
             assert client.get("/akin").headers["location"].endswith("/akin/")
             refused = client.get("/akin/api/v1/corpus")
             assert (refused.status_code, refused.json()["error"]["code"]) == (401, "key_required")

@@ -87,7 +87,7 @@ def test_a_position_outside_the_store_is_an_error(tmp_path: Path, position: int)
 
 
 def test_nothing_is_appended_after_a_failed_write(tmp_path: Path) -> None:
-    """The part of a vector that a full disk took would shift the vectors after it."""
+    """Append nothing behind the part of a vector that a full disk took: it would shift the vectors after it."""
 
     class Full:
         def __init__(self, file: Any) -> None:

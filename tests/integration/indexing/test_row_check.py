@@ -102,7 +102,7 @@ def test_vectors_of_other_papers_are_found_in_every_kind_of_index(
 
 @pytest.mark.parametrize("factory", RECIPES)
 def test_changed_rows_are_right(factory: str, tmp_path: Path, corpus: Any, copied: Path) -> None:
-    """An update encodes single rows with a trained index; their codes are as good as those of other rows."""
+    """Encode single rows with a trained index, as an update does; their codes are as good as those of other rows."""
     stored = stored_vectors(corpus.papers)
     before = stored.copy()
     kept = 1500 if not factory.startswith("HNSW") else 1400
@@ -181,7 +181,7 @@ def test_a_sample_contains_a_row_of_every_long_run() -> None:
 
 
 def test_packed_codes_without_refinement_are_refused(tmp_path: Path, kit: Any, corpus: Any, copied: Path) -> None:
-    """FAISS crashes when it reads such rows back."""
+    """Refuse what makes FAISS crash: to read such rows back."""
     vectors = np.stack([kit.hashed(paper.title) for paper in corpus.papers])
     index = build_index(Recipe("IVF8,PQ24x4fs", 8, 1.0, ""), 1500, 48, lambda rows: vectors[rows])
     assert isinstance(index, faiss.IndexIVFPQFastScan)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import time
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from retrieval_service.metrics_app import create_metrics_app
 from retrieval_service.routes.docs import STYLE_SOURCE
 from retrieval_service.settings import Settings
 from tests.integration.service import client_of, start_service
+from tests.servers import await_answer
 
 EVIL = {"origin": "https://evil.example"}
 ASK_FIRST = {
@@ -160,16 +160,6 @@ def test_the_corpus_names_its_source_without_its_folder(tmp_path: Path, kit: Any
         assert client.get("/corpus").json()["source"] == "papers.jsonl"
 
 
-def await_answer(url: str) -> httpx.Response:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return httpx.get(url, timeout=5)
-        except httpx.TransportError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-
 def error_of(port: int, address: str) -> tuple[int, str]:
     """Return the status and the code of an error; httpx sends no address of this length."""
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
@@ -186,7 +176,7 @@ def test_one_process_serves_two_ports_and_stops_at_once(tmp_path: Path, on: bool
     service, metrics = free_ports(2)
     with start_service(tmp_path, service, AKIN_SERVICE_METRICS_PORT=str(metrics) if on else "0") as running:
         try:
-            assert await_answer(f"http://127.0.0.1:{service}/health/live").is_success
+            await_answer(f"http://127.0.0.1:{service}/health/live", running)
             text = "δίκτυα γράφων 图 " * 1_250
             assert error_of(service, f"/search?q={quote(text)}") == (503, "no_snapshot")
             assert error_of(service, f"/search?q={quote(text * 3)}") == (414, "address_too_long")

@@ -51,24 +51,24 @@ async def served() -> AsyncIterator[tuple[Noting, TritonConnection]]:
 async def test_triton_gets_the_time_that_is_left(served: tuple[Noting, TritonConnection]) -> None:
     servicer, triton = served
     encoder = await triton.find()
-    with deadline(monotonic() + 0.5):
+    with deadline(monotonic() + 1.5):
         await encoder.embed_queries(["words"])
-    assert 0.3 < servicer.queue_seconds[-1] <= 0.5
-    assert 0.2 < servicer.client_seconds[-1] <= 0.51
-    servicer.model.delay = 5
+    assert 0.3 < servicer.queue_seconds[-1] <= 1.5
+    assert 0.2 < servicer.client_seconds[-1] <= 1.51
+    servicer.model.delay = 20
     began = monotonic()
     with deadline(monotonic() + 0.1), pytest.raises(DeadlineExceeded):
         await encoder.embed_queries(["words"])
-    assert monotonic() - began < 1
+    assert monotonic() - began < 10
 
 
 async def test_a_search_that_is_given_up_is_cancelled_in_triton(served: tuple[Noting, TritonConnection]) -> None:
     servicer, triton = served
     encoder = await triton.find()
-    servicer.model.delay = 5
+    servicer.model.delay = 60
     asked = len(servicer.queue_seconds)
     task = asyncio.ensure_future(encoder.embed_queries(["words"]))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(servicer.queue_seconds) == asked:
             await asyncio.sleep(0.005)
         task.cancel()

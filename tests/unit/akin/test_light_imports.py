@@ -32,7 +32,7 @@ def test_help_imports_nothing_heavy(group: str) -> None:
 
 
 def test_the_container_of_triton_needs_only_what_is_locked_for_it() -> None:
-    """The images of Triton have pydantic-settings and the encoder's libraries, and nothing of the command line."""
+    """Import only pydantic-settings and the encoder's libraries, which the images of Triton have."""
     code = (
         "import json, sys, akin.stack.foreground; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
     )

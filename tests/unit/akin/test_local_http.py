@@ -71,7 +71,7 @@ def test_every_request_to_a_part_ignores_the_proxy(port: int, tmp_path: Path) ->
 
 
 def test_no_client_of_a_part_reads_a_proxy_from_the_environment() -> None:
-    """Only `akin.papers`, the fetch of KaTeX (both by urllib) and `akin.cloud` send requests to other machines."""
+    """Check all code but `akin.papers`, the fetch of KaTeX and `akin.cloud`, which send requests to other machines."""
     found = []
     for room in ("akin", "gradio_ui", "benchmarks", "loadtests", "retrieval_service"):
         for path in sorted(set((ROOT / room).rglob("*.py")) - OUTSIDE):
@@ -90,7 +90,7 @@ def test_no_client_of_a_part_reads_a_proxy_from_the_environment() -> None:
 
 
 def test_the_checks_of_the_containers_ignore_the_proxy() -> None:
-    """Docker passes the proxy of the machine to every container."""
+    """Ignore the proxy of the machine, which Docker passes to every container."""
     lines = [line for path in (ROOT / "deploy").glob("*.Dockerfile") for line in path.read_text().splitlines()]
     checks = [line for line in lines if "urllib.request" in line]
     assert checks

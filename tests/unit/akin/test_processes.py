@@ -157,3 +157,5 @@ def test_ports_that_are_taken_and_free() -> None:
     ports = free_ports(5)
     assert len(set(ports)) == 5
     assert all(port_is_free(port) for port in ports)
+    assert not set(ports) & set(free_ports(5))
+    assert max(ports) < 32_768

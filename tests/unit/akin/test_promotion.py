@@ -272,7 +272,7 @@ def test_a_pointer_to_a_missing_version_can_be_repaired(repository: Path) -> Non
 
 def test_a_history_that_lost_its_last_line_still_leads_back(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, content: bytes) -> None:
-        if path.name == promotion.HISTORY:
+        if path.name == versions.HISTORY:
             raise OSError(28, "No space left on device")
         durable.replace_file(path, content)
 
@@ -287,7 +287,7 @@ def test_a_history_that_lost_its_last_line_still_leads_back(repository: Path, mo
 @pytest.mark.parametrize(("file", "content"), [("PROMOTIONS.jsonl", "{}"), ("report.json", '{"created": 3}')])
 def test_damaged_files_are_named(repository: Path, file: str, content: str) -> None:
     evaluate(repository, 2, 1, {"known": (0.01, 0.03)})
-    folder = repository / versions.MODEL if file == promotion.HISTORY else evaluations.folder(repository, digest(2))
+    folder = repository / versions.MODEL if file == versions.HISTORY else evaluations.folder(repository, digest(2))
     (folder / file).write_text(content)
     with pytest.raises(EncoderError, match=rf"{file} cannot be read"):
         promotion.promote(repository, 2)

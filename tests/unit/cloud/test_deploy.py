@@ -117,7 +117,8 @@ def test_a_revision_is_tested_before_and_after_it_gets_the_traffic(deploy: Deplo
     assert result["snapshot"].startswith("gs://shelf/akin/snapshot@")
     made = calls(tmp_path)
     build = made[0]
-    assert build.startswith("gcloud builds submit --region=earth-north1 --config=cloudbuild.yaml")
+    where = "--region=earth-north1 --project=shelf-project --quiet"
+    assert build.startswith(f"gcloud builds submit {where} --config=cloudbuild.yaml")
     assert "_REGION=earth-north1,_REPOSITORY=akin,_TAG=v1,_REVISION=abc123" in build
     assert "--gcs-source-staging-dir=gs://shelf/akin/builds" in build
     assert "--service-account=projects/shelf-project/serviceAccounts/builder@p.example" in build

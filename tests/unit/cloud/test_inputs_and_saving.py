@@ -36,11 +36,11 @@ def test_papers_of_this_machine_are_uploaded_once(shelf: str, tmp_path: Path) ->
     file = tmp_path / "papers.jsonl"
     file.write_bytes(b"papers")
     (tmp_path / "shelf/inputs").mkdir()
-    address, name, md5 = find_papers(str(file), shelf)
+    address, name, md5 = find_papers(str(file), f"{shelf}/inputs")
     assert (name, md5) == ("papers.jsonl", "")
     assert address == f"{shelf}/inputs/{hashlib.sha256(b'papers').hexdigest()}/papers.jsonl"
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "shelf").rglob("*.jsonl")}
-    assert find_papers(str(file), shelf)[0] == address
+    assert find_papers(str(file), f"{shelf}/inputs")[0] == address
     assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "shelf").rglob("*.jsonl")}
 
 

@@ -52,7 +52,7 @@ def test_every_link_of_the_site_leads_to_a_file_of_it(source: Path) -> None:
 
 
 def test_every_table_has_its_head(source: Path) -> None:
-    """Rows behind an empty line are shown as text."""
+    """Find no rows behind an empty line, which are shown as text."""
     tables = 0
     for page in (source / "pages").rglob("*.md"):
         text = re.sub(r"^```.*?^```$|^ {4}[^\n]*$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
@@ -199,7 +199,7 @@ def test_a_docstring_becomes_a_list() -> None:
 
 
 def test_the_site_is_at_a_relative_place() -> None:
-    """A page of the site must be found below any path: on GitHub Pages it is the repository's name."""
+    """Check that pages are found below any path: on GitHub Pages it is the repository's name."""
     theme = (ROOT / "deploy/docs/theme/main.html").read_text("utf-8")
     assert all("| url }}" in source for source in re.findall(r'src="([^"]+)"', theme))
     assert "default-src 'self'" in theme

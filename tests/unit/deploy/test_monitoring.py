@@ -96,7 +96,7 @@ def test_every_recording_is_made_once_and_used() -> None:
 
 
 def test_a_budget_burns_by_a_long_window_and_a_twelfth_of_it() -> None:
-    """The pairs and rates of the SRE workbook's table 5-8, whose windows burn 2, 5, 10 and 10 % of 30 days' budget."""
+    """Use the pairs and rates of the SRE workbook's table 5-8: they burn 2, 5, 10 and 10 % of 30 days' budget."""
     hours = {"5m": 1 / 12, "30m": 0.5, "1h": 1, "2h": 2, "6h": 6, "1d": 24, "3d": 72}
     shares = {"1h": 0.02, "6h": 0.05, "1d": 0.1, "3d": 0.1}
     seen = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradio_ui import render
-from gradio_ui.answers import Answer, Facets, Suggestion
+from gradio_ui.answers import Answer, CodedText, Facets, Suggestion
 from gradio_ui.chased import chased
 from gradio_ui.controls import facets, offers, order_fact, toolbar
 from gradio_ui.state import PageState
@@ -164,6 +164,15 @@ def test_offers_are_links_to_searches_with_the_same_filters() -> None:
         "?q=x&categories=cs.LG",
     ]
     assert offers(STATE, (), EN) == ""
+
+
+def test_offers_are_in_the_readers_language() -> None:
+    coded = CodedText(code="offer_span", values={"first": "2010", "last": "2015"})
+    chips = [Suggestion(label="from 2010 to 2015", query="x", coded=coded), Suggestion(label="of before", query="x")]
+    shown = offers(STATE, chips, words("de"))
+    assert ">von 2010 bis 2015</a>" in shown
+    assert ">of before</a>" in shown
+    assert ">from 2010 to 2015</a>" in offers(STATE, chips, EN)
 
 
 def test_a_full_last_page_has_no_link_to_an_empty_one() -> None:

@@ -84,7 +84,7 @@ async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_the_page_lists_its_regions_with_counts_and_searches(client: httpx.AsyncClient) -> None:
-    page = (await client.get("/map")).text
+    page = re.sub(r"<script.*?</script>", "", (await client.get("/map")).text)
     assert "1,150 papers" in page
     assert "50 more have no vector" in page
     regions = page[page.index("akin-map-regions") :]
@@ -101,7 +101,7 @@ async def test_the_page_speaks_german(client: httpx.AsyncClient) -> None:
     page = (await client.get("/map?lang=de")).text
     assert "Karte des Korpus" in page
     assert "1.150 Arbeiten" in page
-    assert 'data-about="/below/map/about?lang=de"' in page
+    assert 'data-near="/below/map/near?lang=de"' in page
 
 
 async def test_results_are_listed_and_their_places_go_to_the_script(
@@ -116,6 +116,20 @@ async def test_results_are_listed_and_their_places_go_to_the_script(
     title = "First </script><b>"
     assert json.loads(marks[1]) == [{"id": "2001.00001", "title": title, "rank": 1, "x": 0.25, "y": 0.75}]
     assert "/map/points?ids=2001.00001%2Chep-th%2F9901001" in service.asked
+
+
+async def test_the_description_is_asked_for_once_and_goes_to_the_script(
+    client: httpx.AsyncClient, service: Service
+) -> None:
+    page = (await client.get("/map")).text
+    assert service.asked.count("/map") == 1
+    described = re.search(r'id="akin-map-about">([^<]*)</script>', page)
+    assert described
+    found = json.loads(described[1])
+    assert found["groups"] == ABOUT["groups"]
+    assert found["labels"][0] == ABOUT["labels"][0]  # type: ignore[index]
+    assert found["tiles"] == [{"z": 0, "x": 0, "y": 0}]
+    assert (found["version"], found["placed"], found["first_year"]) == ("0123456789abcdef", 1150, 1991)
 
 
 async def test_a_failed_search_leaves_the_map(client: httpx.AsyncClient, service: Service) -> None:
@@ -138,7 +152,6 @@ async def test_tiles_and_places_are_passed_on(client: httpx.AsyncClient, service
     tile = await client.get("/map/tiles/0123456789abcdef/0/0/0")
     assert tile.content == bytes(range(12))
     assert "immutable" in tile.headers["cache-control"]
-    assert (await client.get("/map/about")).json() == ABOUT
     assert (await client.get("/map/near?x=0.5&y=1")).json() == {"points": PLACES}
     assert service.asked[-1] == "/map/near?x=0.5&y=1"
 

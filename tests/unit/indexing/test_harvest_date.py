@@ -19,7 +19,7 @@ from tests.unit.published import published_manifest
 def test_a_manifest_without_an_address_means_arxivs_repository(
     tmp_path: Path, url: str, until: str, words: str
 ) -> None:
-    """Earlier versions wrote no address."""
+    """Read the manifests of earlier versions, which wrote no address."""
     before = published_manifest(tmp_path, "one", EncoderRecord(1, "a" * 64, 384), harvested="2026-01-31")
     assert before.repository is None
     harvest = Harvest("h.jsonl", url, None, "2026-01-31", "2026-03-01", 1, 0, 0, "0" * 64)

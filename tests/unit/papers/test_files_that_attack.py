@@ -81,7 +81,7 @@ def test_entities_are_not_read_in_answers_of_repositories(attack: str) -> None:
 
 @pytest.fixture(scope="module")
 def bomb(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A gzip file of 200 KB that unpacks to 200 MB on one line."""
+    """Write a gzip file of 200 KB that unpacks to 200 MB on one line; return its path."""
     path = tmp_path_factory.mktemp("bomb") / "bomb.gz"
     with gzip.open(path, "wb", compresslevel=9) as file:
         for _ in range(200):

@@ -27,7 +27,7 @@ PLACES = "river marsh forest canyon glacier".split()
 
 
 def made_papers() -> list[Paper]:
-    """60 papers that fit every kind: five of every animal, with the same two authors, on five places."""
+    """Return 60 papers that fit every kind: five of every animal, with the same two authors, on five places."""
     papers = []
     for number, (animal, place) in enumerate(product(ANIMALS, PLACES)):
         before, after = (

@@ -125,6 +125,7 @@ async def test_the_query_is_searched_as_it_is_and_the_default_answer_has_no_offe
     assert (answer.query.words, answer.query.operators) == ("newest dust by Hinton since 2022", ())
     assert msgspec.to_builtins(answer)["suggestions"][-1] == {
         "label": "newest first",
+        "coded": {"code": "offer_newest", "values": {}},
         "query": "dust by Hinton since 2022",
         "parameters": {"sort": "newest"},
     }

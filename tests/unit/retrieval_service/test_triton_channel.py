@@ -13,7 +13,7 @@ from retrieval_service.adapters.triton_wire import GrpcWire
 
 
 def options_of(monkeypatch: pytest.MonkeyPatch, connect: Any) -> dict[str, int]:
-    """What a channel is opened with."""
+    """Return the options that a channel is opened with."""
     opened: list[list[tuple[str, int]]] = []
 
     class Channel:

@@ -11,7 +11,7 @@ from training.registry import weights
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    """A folder with a matrix, a vector and positions, as a saved model has them."""
+    """Return a folder with a matrix, a vector and positions, as a saved model has them."""
     folder = tmp_path / "base"
     folder.mkdir()
     random = torch.Generator().manual_seed(0)
@@ -22,7 +22,7 @@ def base(tmp_path: Path) -> Path:
 
 
 def trained(base: Path, folder: Path) -> dict[str, torch.Tensor]:
-    """The base moved by about a hundredth, saved in a folder; one row of the matrix stays as it is."""
+    """Save the base, moved by about a hundredth, in a folder; one row of the matrix stays as it is."""
     found = load_file(base / weights.MODEL_FILE)
     step = torch.randn(50, 16, generator=torch.Generator().manual_seed(1)) / 100
     step[7] = 0

@@ -54,7 +54,7 @@ def test_a_killed_training_continues_to_the_same_weights(prepared: Prepared) -> 
 def test_the_trainer_sees_the_batches_of_the_sampler_and_after_a_kill_those_that_were_left(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two epochs, of which the second one is interrupted between two checkpoints."""
+    """Train two epochs, of which the second one is interrupted between two checkpoints."""
     from training.fit.dataset import PairTrainer
 
     seen: list[tuple[str, list[tuple[int, ...]]]] = []

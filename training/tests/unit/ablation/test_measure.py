@@ -55,7 +55,7 @@ def test_each_mode_has_the_values_of_its_ranking(prepared: Callable[[str], Path]
 
 
 def test_hybrid_search_reads_the_words_of_the_query_in_the_texts(prepared: Callable[[str], Path]) -> None:
-    """Both halves rank the paper that only mentions the word as high; the one with the phrase comes first."""
+    """Rank a paper with the phrase before one that only mentions the word, which both halves rank as high."""
     (found,) = read_sets(prepared("[{name: base, train: false}]") / SETS)
     query = " ".join(WORDS[:2])
     judged = {"q0": {"p1": 1}}  # its title and abstract begin with words 1 and 0

@@ -62,7 +62,7 @@ def test_rows_pairs_and_lists_are_written_and_no_tested_paper_trains(
 
 
 def test_a_set_is_written_as_search_sees_it(tmp_path: Path) -> None:
-    """A set inside a larger corpus has all passages, texts are clean, and a query has no operators."""
+    """Check that a set inside a larger corpus has all passages, clean texts, and queries without operators."""
     base = tmp_path / "base"
     (base / "qrels").mkdir(parents=True)
     (base / "corpus.jsonl").write_text(json.dumps({"_id": "a", "title": "Solid  helium&amp;ice", "text": "It flows."}))

@@ -42,7 +42,7 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the rows that were run; rows with `bad` in their name fail."""
+    """Return the names of the rows that were run; rows with `bad` in their name fail."""
     names: list[str] = []
 
     def run_row(folder: Path, row: Any, *_: object) -> list[dict[str, Any]]:
@@ -122,7 +122,7 @@ def test_a_soup_has_the_mean_of_the_weights_of_its_rows(prepared: Prepared) -> N
 
 
 def test_texts_are_cut_in_measuring_only(prepared: Prepared) -> None:
-    """With three tokens a text is its first word between two marks, so that all cosines are 1 or those of words."""
+    """Cut texts to three tokens, the first word between two marks: all cosines are 1 or those of words."""
     folder = prepared("[{name: base, train: false}]")
     (row,) = read_rows(folder)
     whole, cut = (run.run_row(folder, row, [0.0], tokens)[0]["means"] for tokens in (None, 3))

@@ -12,7 +12,7 @@ from training.ablation.table import main
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Ablation of a base, a row that is better on each query of a set, and one that differs by noise."""
+    """Return the ablation of a base, a row that is better on each query of a set, and one that differs by noise."""
     rng = np.random.default_rng(0)
     base = {"claim": rng.uniform(0, 0.5, 200), "title": rng.uniform(0, 0.5, 100)}
     better = {"claim": base["claim"] + 0.1, "title": base["title"]}

@@ -25,7 +25,7 @@ def model(tiny_bert: Callable[..., Path]) -> SentenceTransformer:
 
 
 def make_pairs(*, group: Callable[[int], int] = lambda number: number) -> list[dict[str, Any]]:
-    """Two kinds of pairs of each paper. Neighbours share a word; a kind's passages have a mark of it."""
+    """Return two kinds of pairs of each paper. Neighbours share a word; a kind's passages have a mark of it."""
     pairs = []
     for number, word in enumerate(WORDS):
         text = f"{word} {word} {WORDS[(number + 1) % PAPERS]}"
@@ -64,7 +64,7 @@ def test_a_negative_has_the_form_of_the_positive_and_is_of_another_paper(
 
 
 def test_a_passage_with_words_of_the_query_is_a_negative(tmp_path: Path, model: SentenceTransformer) -> None:
-    """By words the neighbour before it is the second best; vectors do not decide with a cosine bound of 1."""
+    """Find the neighbour before a paper, the second best by words; with a cosine bound of 1, vectors do not decide."""
     mined = mine(tmp_path, model, make_pairs(), range_max=1, duplicate_cosine=1.0)
     hard = [
         found["negative_1"].split()[-1][1:] == str((number // 2 - 1) % PAPERS) for number, found in enumerate(mined)

@@ -27,7 +27,7 @@ class Version(Described):
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Repository whose version 1 serves; version 1 was made from the base, 2 and 4 from one other model."""
+    """Return a repository whose version 1 serves; it was made from the base, 2 and 4 from one other model."""
     for weights in ("a", "b"):
         (tmp_path / "text_encoder" / "sources" / weights).mkdir(parents=True)
     (tmp_path / "text_encoder" / "PROMOTED").write_text("1\n")

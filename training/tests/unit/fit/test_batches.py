@@ -24,7 +24,7 @@ def different(count: int) -> list[dict[str, object]]:
 
 
 def repeated(count: int, texts: int) -> list[dict[str, object]]:
-    """Pairs of which each has a title of its own, and one of a few abstracts."""
+    """Return pairs of which each has a title of its own, and one of a few abstracts."""
     return [pair(f"title {number}", f"abstract {number % texts}") for number in range(count)]
 
 

@@ -45,7 +45,7 @@ def test_the_gradient_comes_from_queries_on_which_bm25_fails(model: SentenceTran
 
 
 def test_the_scale_of_bm25_is_that_of_the_best_passage(model: SentenceTransformer) -> None:
-    """A passage with the only word of the query gets the whole lexical weight, others nothing."""
+    """Give the whole lexical weight to a passage with the only word of the query, and nothing to others."""
     loss = make_loss(model, scale=1.0, lexical_weight=0.7)
     features = [model.preprocess(["graph"]), model.preprocess(PASSAGES)]
     cosines = torch.cosine_similarity(

@@ -28,7 +28,7 @@ def model(folder: Path) -> SentenceTransformer:
 
 
 def configure(name: str, source: Path) -> Loss:
-    """The loss of that name; other models that it needs are the model itself."""
+    """Return the loss of that name; other models that it needs are the model itself."""
     keys = {"gist": [f"loss.guide={source}"], "distillation": [f"loss.teacher={source}"]}
     return compose([f"loss={name}", *keys.get(name, [])]).loss
 

@@ -22,7 +22,7 @@ DIM = 8
 
 @pytest.fixture
 def folder(tiny_bert: Callable[..., Path], tmp_path: Path) -> Path:
-    """A copy of a model's folder; `base` in it has no modules."""
+    """Return a copy of a model's folder; `base` in it has no modules."""
     shutil.copytree(tiny_bert(DIM).parent, tmp_path / "made")
     return tmp_path / "made"
 

@@ -14,7 +14,7 @@ KINDS = ("halves", "title")
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> Path:
-    """Two kinds, one behind the other; of `title` a third of the positives is repeated."""
+    """Return two kinds, one behind the other; of `title` a third of the positives is repeated."""
     lines = [{"kind": "halves", "anchor": f"first {n}", "positive": f"second {n}", "groups": [n]} for n in range(200)]
     lines += [
         {"kind": "title", "anchor": f"title {n}", "positive": f"abstract {n if n % 3 else 0}"} for n in range(200)

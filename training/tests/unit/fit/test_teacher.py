@@ -21,7 +21,7 @@ KINDS = frozenset({"title"})
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> PairFile:
-    """Pairs of which two texts are equal, and one of another kind."""
+    """Return pairs of which two texts are equal, and one of another kind."""
     rng = random.Random(0)
     texts = [" ".join(rng.sample(WORDS, 5)) for _ in range(80)]
     lines = [{"kind": "title", "anchor": texts[n], "positive": texts[n + 40], "groups": [n]} for n in range(40)]
@@ -37,7 +37,7 @@ def teacher(tiny_bert: Callable[..., Path]) -> SentenceTransformer:
 
 @pytest.fixture
 def encoded(teacher: SentenceTransformer, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every text that the teacher encodes, with its prompt."""
+    """Return every text that the teacher encodes, with its prompt."""
     seen: list[str] = []
     encode = teacher.encode
 
