@@ -22,12 +22,14 @@ from akin.edge.serving import server_config
 from akin.settings import SettingsError
 from akin.settings.unknown import warnings
 from retrieval_service.app import create_app
+from retrieval_service.memory import limit_arenas
 from retrieval_service.metrics_app import create_metrics_app
 from retrieval_service.settings import Settings
 
 
 def main() -> int:
     """Serve until a signal ends it; return 0 unless it could not be started."""
+    limit_arenas()
     try:
         settings = Settings.read()
     except SettingsError as error:
