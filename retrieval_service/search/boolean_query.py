@@ -251,6 +251,8 @@ class _Joined:
             return node
         if node.kind == "term" and node.text.startswith("-"):
             text = node.text[1:]
+            if ":" not in text and not text.startswith('"'):
+                text = f'"{text}"'  # a word alone would only rank
         else:
             text = f"-{_bracketed(node)}" if node.kind == "term" else f"NOT {_bracketed(node)}"
         return _Node(negate(node.condition), text, "")

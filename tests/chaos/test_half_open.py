@@ -95,7 +95,7 @@ async def test_a_dead_connection_is_replaced(swallower: tuple[Swallower, TritonC
             found = await encoder.embed_queries(["words"])
             break
         except (EncoderUnavailable, DeadlineExceeded):
-            assert monotonic() - began < 120
+            assert monotonic() - began < 40  # without the pings of the connection it takes a minute
             await asyncio.sleep(0.1)
     print(f"replaced after {monotonic() - began:.1f} s")
     assert (found.vectors == expected).all()

@@ -100,6 +100,7 @@ def test_brackets_mean_what_they_say(tree: Any, values: set[str]) -> None:
         ("au:a ANDNOT ti:survey", ("au:a", "-ti:survey"), ""),
         ("dust au:a ANDNOT (ti:b OR ti:c)", ("au:a", "NOT (ti:b OR ti:c)"), "dust"),
         ("dust AND au:a", ("au:a",), "dust"),
+        ('"dark matter" ANDNOT -gas', ('"dark matter"', '"gas"'), "dark matter"),
         ("gas OR ti:a AND ti:b", ("gas OR ti:a AND ti:b",), "gas"),
         ("(ti:a OR ti:b) AND (ti:c OR ti:d)", ("ti:a OR ti:b", "ti:c OR ti:d"), ""),
         ("all:dust AND all:lanes", ("all:dust", "all:lanes"), "dust lanes"),
