@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -11,9 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-import ray
 
 from akin.stack.processes import free_ports
+
+# Both are read when Ray is imported; without a token, whoever reaches a port of a node runs code there.
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+import ray
 
 RAY = Path(sys.executable).parent / "ray"
 

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from retrieval_service.errors import SnapshotError
 _Batch = dict[str, Any]
 _CELL = "shard"
 _SECONDS = 10.0
+_TOKEN = Path("~/.ray/auth_token")
 
 
 class RayOptions(msgspec.Struct, frozen=True):
@@ -60,6 +62,7 @@ def _embed(
         # Each shard is a block of its own: the unit that is queued, moved and repeated.
         context.target_max_block_size = context.target_min_block_size = 1
         context.enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         plan = msgspec.structs.replace(plan, threads=options.cores)
         read = ray.data.from_items([{_CELL: _pack(each)} for each in sources], override_num_blocks=len(sources))
         where: dict[str, Any] = {}
@@ -130,6 +133,9 @@ def _cluster(options: RayOptions) -> Iterator[Any]:
     """
     # Ray would report to its makers how it is used.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Nodes ask for a token as soon as there is one on their machine; a client of an address sends it only if told so.
+    if any(map(os.environ.get, ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))) or _TOKEN.expanduser().exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray
         import ray.data
