@@ -62,7 +62,7 @@ gradio_ui/katex/VERSION: gradio_ui/katex_files.py .venv/ready
 	touch $@
 
 .venv-fuzz/ready: requirements/fuzz.lock | $(uv)
-	@echo "setting up .venv-fuzz (schemathesis)"
+	@echo "setting up .venv-fuzz (schemathesis, and from Python 3.12 on atheris)"
 	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-fuzz
 	$(uv) pip sync -q --python .venv-fuzz/bin/python --require-hashes requirements/fuzz.lock
 	touch $@
@@ -114,6 +114,13 @@ dvc: .venv-dvc/ready ## DVC alone, to pull what a remote has
 	$(uv) pip sync -q --python .venv-retrieval/bin/python --require-hashes benchmarks/retrieval/requirements.lock
 	touch $@
 
+.venv-ray/ready: requirements/ray.lock pyproject.toml | $(uv)
+	@echo "setting up .venv-ray (the command line, and Ray with what runs the encoder in its actors)"
+	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-ray
+	$(uv) pip sync -q --python .venv-ray/bin/python --require-hashes requirements/ray.lock
+	$(uv) pip install -q --python .venv-ray/bin/python --no-deps --no-build-isolation --editable .
+	touch $@
+
 compile = $(uv) pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .PHONY: lock
@@ -125,6 +132,7 @@ lock: .venv/ready ## resolve the locks again (after a change of dependencies)
 	$(compile) --extra cli --extra service --extra gpu --extra collection --extra buckets --extra mcp --extra tracing --no-annotate --constraint requirements/all.lock -o requirements/service-gpu.lock
 	$(compile) --extra cli --extra service --extra cpu --extra drift --extra buckets --extra mcp --extra tracing --no-annotate --constraint requirements/all.lock -o requirements/service-drift.lock
 	$(compile) --extra tracing --extra ui --no-annotate --constraint requirements/all.lock -o requirements/ui.lock
+	$(compile) --extra cli --extra cpu --extra ray --extra scale --extra service --group ray --constraint requirements/all.lock -o requirements/ray.lock
 	$(uv) pip compile -q loadtests/requirements.in --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url -o loadtests/requirements.lock
 	$(uv) pip compile -q benchmarks/retrieval/requirements.in --universal --python-version 3.11 --generate-hashes --no-header \
@@ -171,6 +179,10 @@ gpu-check: ## check and measure what runs on a GPU: MINUTES=8 ARGS="--steps … 
 .PHONY: gpu-wheels
 gpu-wheels: ## download what gpu-check needs on a machine without a network, into GPU_WHEELS and GPU_WHEELS_TRITON
 	$(PYTHON) -m benchmarks.gpu_check.wheels "$(or $(GPU_WHEELS),data/gpu-wheels)" "$(or $(GPU_WHEELS_TRITON),data/gpu-wheels-triton)"
+
+.PHONY: bench-bulk
+bench-bulk: .venv-ray/ready ## the rate of embedding on two nodes of Ray beside that of one process: CORPUS=papers.jsonl.gz ARGS="--papers 8000"
+	.venv-ray/bin/python -m benchmarks.bulk "$(CORPUS)" $(ARGS)
 
 USERS ?= 20
 DURATION ?= 60s
@@ -307,6 +319,10 @@ test-long: setup dist .venv-dvc/ready ## tests that take minutes: 150,000 papers
 	.venv/bin/python -m pytest -m long tests/long
 	.venv-training/bin/python -m pytest -c training/pyproject.toml -m long training/tests
 
+.PHONY: test-scale
+test-scale: .venv-ray/ready ## embedding on a cluster of Ray: two nodes on this machine, actors and a node killed; a minute
+	.venv-ray/bin/python -m pytest -m scale tests/scale
+
 .PHONY: audit
 audit: .venv/ready .venv-audit/ready ## known vulnerabilities of the locks, licences, bills of materials (dist/sbom/), secrets in tracked files
 	.venv/bin/python deploy/dist/audit.py
@@ -318,6 +334,10 @@ fuzz: .venv/ready .venv-fuzz/ready ## look for failures with random inputs: MINU
 .PHONY: chaos
 chaos: setup ## faults: power cuts, kills, full disks, damage, hanging parts (docs/reliability.md); a quarter of an hour
 	.venv/bin/python -m pytest -m "chaos or not chaos" tests/chaos $(ARGS)
+
+.PHONY: removals
+removals: .venv/ready ## take each protection of SECURITY.md and docs/reliability.md out, in a copy: its tests must fail (ARGS="--only …", "--slow")
+	.venv/bin/python -m tests.removals.run $(ARGS)
 
 # Whichever engine is here; another is given by COMPOSE="...".
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || command -v podman-compose)
@@ -340,4 +360,4 @@ format: .venv/ready ## rewrite the code in the project's format
 
 .PHONY: clean
 clean: ## remove the environments (data/ stays)
-	rm -rf .venv .venv-training .venv-loadtests .venv-peers .venv-infinity .venv-retrieval .venv-dvc .venv-fuzz .venv-audit .venv-docs .triton
+	rm -rf .venv .venv-training .venv-loadtests .venv-peers .venv-infinity .venv-retrieval .venv-dvc .venv-fuzz .venv-audit .venv-docs .venv-ray .triton

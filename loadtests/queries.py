@@ -66,7 +66,7 @@ class QuerySource:
                 text = self._random.choice(sentences(paper.abstract))
             else:
                 text = self._run(f"{paper.title} {paper.abstract}", _LEAST_WORDS, _MOST_WORDS)
-            if text not in self._given:
+            if text not in self._given and is_plain(text):
                 break
         return self._give(text)
 
@@ -102,6 +102,13 @@ class QuerySource:
         self.repeated += text in self._given
         self._given.add(text)
         return text
+
+
+def is_plain(text: str) -> bool:
+    """Return True if a text has three words of letters, and none that begins an operator or an id of its own."""
+    words = text.split()
+    letters = sum(word.strip(".,;:!?()'").isalpha() for word in words)
+    return letters >= _LEAST_WORDS and not any(word.startswith(("-", '"')) or ":" in word[:-1] for word in words)
 
 
 def sentences(abstract: str) -> list[str]:

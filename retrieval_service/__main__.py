@@ -62,7 +62,13 @@ def main() -> int:
             return 2
         listeners.callback(tracing.stop)
         server = uvicorn.Server(
-            _config(app, settings, trusted_proxies=settings.trusted_proxies, root_path=settings.service_root_path)
+            _config(
+                app,
+                settings,
+                trusted_proxies=settings.trusted_proxies,
+                root_path=settings.service_root_path,
+                refuse_at_once=app.state.refuse_at_once,
+            )
         )
         metrics_server = None
         if metrics_listener is not None:

@@ -58,9 +58,14 @@ class Admission:
         return len(self._queue)
 
     @property
+    def room(self) -> int:
+        """Number of requests that would be admitted now, to their turn or to the queue."""
+        return max(0, self._at_once - self.running) + max(0, self._waiting - len(self._queue))
+
+    @property
     def is_full(self) -> bool:
         """Return True if no more requests may wait."""
-        return self.running >= self._at_once and len(self._queue) >= self._waiting
+        return not self.room
 
     async def run(
         self, work: Callable[[], Coroutine[Any, Any, Answer]], *, until: float, gone: Callable[[], Awaitable[None]]

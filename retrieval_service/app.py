@@ -24,7 +24,7 @@ from akin.keys import KeyFile, KeyRing
 from retrieval_service.accounts import LocalAccounts
 from retrieval_service.adapters.faiss_gpu import GpuOptions
 from retrieval_service.adapters.faiss_index import use_one_thread
-from retrieval_service.adapters.milvus_index import milvus_options
+from retrieval_service.adapters.milvus_collection import milvus_options
 from retrieval_service.adapters.redis_accounts import SharedAccounts
 from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.adapters.triton_reranker import TritonReranker
@@ -132,7 +132,18 @@ def create_app(
             limits = settings.search_seconds, settings.bulk_seconds, settings.body_seconds
             turns = searches, bulk, reads
             app.state.service = ServiceState(
-                live, engine, metrics, *turns, read_threads, *limits, seed, reranking, feedback, collector, recall
+                live,
+                engine,
+                metrics,
+                *turns,
+                read_threads,
+                *limits,
+                seed,
+                reranking,
+                feedback,
+                collector,
+                recall,
+                settings.log_queries,
             )
             await live.start()
             if feedback:
@@ -182,8 +193,11 @@ def create_app(
     app.state.keys = ring
     app.state.accounts = accounts
     hosts = AllowedHosts.of(settings.service_host, parse_hosts(settings.allowed_hosts))
+    headers = api_headers(docs.STYLE_SOURCE)
+    shedding = Shedding(app.build_middleware_stack(), app, metrics, headers, settings.service_root_path)
+    app.state.refuse_at_once = shedding.refuse_at_once
     # Outside of everything else, so that the answer to an unexpected error has the headers too.
-    outside: ASGIApp = HostCheck(Shedding(app.build_middleware_stack(), app, metrics), hosts)
+    outside: ASGIApp = HostCheck(shedding, hosts)
     if origins:
         outside = CORSMiddleware(
             outside,
@@ -199,7 +213,7 @@ def create_app(
                 *HEADERS_OF_LIMIT,
             ],
         )
-    app.middleware_stack = SecurityHeaders(VersionPrefix(outside), api_headers(docs.STYLE_SOURCE))
+    app.middleware_stack = SecurityHeaders(VersionPrefix(outside), headers)
     return app
 
 

@@ -144,10 +144,12 @@ class RowSet:
     Attributes:
         mask: bool [papers].
         count: Number of admitted rows.
+        wanted: The filter that admits exactly these; None if it is not known.
     """
 
     mask: NDArray[np.bool_]
     count: int
+    wanted: Filter | None = None
 
 
 class Match(NamedTuple):

@@ -38,7 +38,7 @@ AKIN = Path(sys.executable).parent / "akin"
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the long tests and those of many faults out, unless `-m` names them."""
-    unnamed = [name for name in ("long", "chaos") if name not in config.getoption("markexpr")]
+    unnamed = [name for name in ("long", "chaos", "scale") if name not in config.getoption("markexpr")]
     left_out = [item for item in items if any(map(item.get_closest_marker, unnamed))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

@@ -20,6 +20,7 @@ from akin.cli import (
     digest,
     doctor,
     drift,
+    embed,
     encoder,
     evaluate,
     feedback,
@@ -79,6 +80,7 @@ mcp.add_to(app)
 doctor.add_to(app)
 backup.add_to(app)
 refresh.add_to(app)
+embed.add_to(app)
 evaluate.add_to(app)
 train.add_to(app)
 

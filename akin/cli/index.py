@@ -66,6 +66,10 @@ def build(
             help="Rank words by the weights of a learned sparse model instead of BM25: JSON lines of id and weights.",
         ),
     ] = None,
+    embeddings: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Vectors that akin embed made; papers that it has are not embedded again."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Index papers: embed them, build a snapshot, publish it and make it live.
@@ -94,6 +98,7 @@ def build(
         memory_mb=memory,
         steps=shares,
         word_weights=word_weights,
+        embeddings=embeddings,
     )
     if json:
         print_json(manifest_as_json(manifest, live=True))

@@ -1,9 +1,10 @@
-"""Define `akin milvus`: fill Milvus with the vectors of a snapshot, list what it has, remove it."""
+"""Define `akin milvus`: fill Milvus with a snapshot's vectors and words, change, list and remove what it has."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,10 +13,17 @@ from akin.cli.output import Json, print_json, print_table, read_settings, say
 from akin.errors import PapersUnusable
 
 if TYPE_CHECKING:
+    from akin.indexing.milvus import Loaded
     from akin.stack_settings import Settings
-    from retrieval_service.adapters.milvus_index import MilvusOptions
+    from retrieval_service.adapters.milvus_collection import MilvusOptions
 
 app = typer.Typer(no_args_is_help=True)
+
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="FOLDER", help="Vectors that akin embed made. Default: those of the snapshot."),
+]
+Words = Annotated[bool | None, typer.Option("--words/--no-words", help="Store words too. Default: AKIN_MILVUS_WORDS.")]
 
 
 @app.callback()
@@ -29,30 +37,59 @@ def load(
     kind: Annotated[
         str, typer.Option("--index", help="FLAT, HNSW, IVF_FLAT, IVF_SQ8, IVF_RABITQ, GPU_CAGRA or AUTOINDEX.")
     ] = "HNSW",
+    embeddings: From = None,
+    words: Words = None,
     json: Json = False,
 ) -> None:
     """Store the vectors of a snapshot in a collection of their own.
 
     A service that searches Milvus refuses a new live snapshot until its vectors are there, and serves the old one: run
-    this after each build or update. What is there whole is kept; what is there by half is made again.
+    this, or akin milvus update, after each build or update. What is there whole is kept; what is there by half is made
+    again.
     """
+    from akin.indexing.milvus import load_snapshot
+
+    _store(partial(load_snapshot, kind=kind.upper()), snapshot, embeddings, words, json)
+
+
+@app.command()
+def update(
+    snapshot: Annotated[str | None, typer.Argument(help="A snapshot's id. Default: the live one.")] = None,
+    embeddings: From = None,
+    words: Words = None,
+    json: Json = False,
+) -> None:
+    """Change the collection that was loaded last into that of a snapshot: only papers that differ are written.
+
+    Services that are still at the earlier snapshot search in main memory where a row was changed.
+    """
+    from akin.indexing.milvus import update_collection
+
+    _store(update_collection, snapshot, embeddings, words, json)
+
+
+def _store(
+    store: Callable[..., Loaded], snapshot: str | None, embeddings: str | None, words: bool | None, json: bool
+) -> None:
     import msgspec
 
-    from akin.indexing.milvus import load_snapshot
     from akin.snapshots import cli_errors, find_manifest
     from retrieval_service.corpus.directory import SnapshotDirectory
 
     settings = read_settings()
     options = require_options(settings)
+    if words is not None:
+        options = options._replace(words=words)
     manifest = find_manifest(settings, snapshot)
     with cli_errors(), loading_bar() as show:
-        loaded = load_snapshot(SnapshotDirectory(settings.data).path(manifest.id), options, kind.upper(), show)
+        folder = SnapshotDirectory(settings.data).path(manifest.id)
+        loaded = store(folder, options, progress=show, embeddings=embeddings)
     if json:
         print_json(msgspec.to_builtins(loaded))
         return
     say(
-        f"{loaded.vectors:,} vectors are in the collection {loaded.collection} ({loaded.kind}), "
-        f"after {loaded.seconds:.1f} s; services with AKIN_MILVUS_URI={options.uri} search them"
+        f"{loaded.vectors:,} vectors are in the collection {loaded.collection} ({loaded.kind}; {loaded.written:,} "
+        f"written), after {loaded.seconds:.1f} s; services with AKIN_MILVUS_URI={options.uri} search them"
     )
 
 
@@ -78,6 +115,44 @@ def list_(json: Json = False) -> None:
 
 
 @app.command()
+def tune(
+    snapshot: Annotated[str | None, typer.Argument(help="A snapshot's id. Default: the live one.")] = None,
+    recall: Annotated[float, typer.Option(min=0.01, max=1.0, help="The recall@10 to reach.")] = 0.95,
+    queries: Annotated[int, typer.Option(min=1, help="Titles of papers to search for.")] = 256,
+    json: Json = False,
+) -> None:
+    """Measure the recall of a snapshot's collection beside its own index; name the effort that reaches a recall.
+
+    The papers that exact search finds for titles are what should be found, each without its own paper.
+    """
+    import msgspec
+
+    from akin.indexing.milvus_recall import Measured, measure_collection
+    from akin.snapshots import cli_errors, find_manifest, use_encoder
+    from retrieval_service.corpus.directory import SnapshotDirectory
+
+    settings = read_settings()
+    options = require_options(settings)
+    folder = SnapshotDirectory(settings.data).path(find_manifest(settings, snapshot).id)
+
+    def show(each: Measured) -> None:
+        effort = "" if each.effort is None else f"effort {each.effort:>5}  "
+        say(f"{each.index:<10} {effort}recall@10 {each.recall:.3f}  {each.ms:.2f} ms")
+
+    with cli_errors():
+        found = use_encoder(
+            settings, lambda encoder: measure_collection(folder, options, encoder, recall, show, queries), say=say
+        )
+    if json:
+        print_json(msgspec.to_builtins(found))
+    last = found[-1]
+    if last.recall < recall:
+        say(f"no effort reaches {recall:g}; make another index with akin milvus load --index")
+    elif last.effort is not None:
+        say(f"set AKIN_MILVUS_EFFORT={last.effort}")
+
+
+@app.command()
 def drop(
     collections: Annotated[
         list[str], typer.Argument(metavar="COLLECTION...", help="Names as akin milvus list prints.")
@@ -98,7 +173,7 @@ def require_options(settings: Settings) -> MilvusOptions:
     Raises:
         PapersUnusable: AKIN_MILVUS_URI is not set.
     """
-    from retrieval_service.adapters.milvus_index import milvus_options
+    from retrieval_service.adapters.milvus_collection import milvus_options
 
     if not settings.milvus_uri:
         raise PapersUnusable("set AKIN_MILVUS_URI to the address of Milvus, or to the path of a file of milvus-lite.")

@@ -83,6 +83,7 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         page: Name of the service of the page.
         service_account: Account that the API runs as.
         page_account: Account that the page runs as.
+        refresh_account: Account of the nightly refresh on GKE, which may write into the bucket; empty for none.
         smallest: Least number of instances of each.
         largest: Greatest number of instances of each.
         memory: Memory of the container of the API; its files are in it.
@@ -92,6 +93,7 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     page: Name = "akin-page"
     service_account: Account = ""
     page_account: Account = ""
+    refresh_account: Account = ""
     smallest: Annotated[int, msgspec.Meta(ge=0, le=100)] = 1
     largest: Annotated[int, msgspec.Meta(ge=1, le=100)] = 4
     memory: Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]*(Mi|Gi)$")] = "4Gi"

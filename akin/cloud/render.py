@@ -105,39 +105,48 @@ def write_manifests(cloud: Cloud, overlay: str, models: str, snapshot: str, fold
         raise BadSetting("serve.service_account is missing in the settings: the account that the pods use.")
     _require_clone(FOLDER / "gke")
     names = ["triton-gpu" if overlay == "gpu" else "triton", "retrieval", "ui"]
-    values = [cloud.images, cloud.tag, account, models, snapshot]
+    refresh = cloud.serve.refresh_account
+    values = [cloud.images, cloud.tag, account, models, snapshot, refresh]
     for value in values:
         _check_plain(value)
     base = Path(*([".."] * len(folder.resolve().relative_to(folder.resolve().anchor).parts)))
-    target = (FOLDER / "gke/overlays" / overlay).resolve()
+
+    def relative(path: Path) -> str:
+        """Return a path as Kustomize takes it, from the folder."""
+        return str(base / path.resolve().relative_to(path.resolve().anchor))
+
+    accounts = {"akin": account} | ({"akin-refresh": refresh} if refresh else {})
     content = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "namespace": "akin",
-        # Kustomize takes relative paths only.
-        "resources": [str(base / target.relative_to(target.anchor))],
+        "resources": [relative(FOLDER / "gke/overlays" / overlay)],
+        "components": [relative(FOLDER / "gke/refresh")] if refresh else [],
         "images": [{"name": name, "newName": f"{cloud.images}/{name}", "newTag": cloud.tag} for name in names],
         "configMapGenerator": [{"name": "sources", "behavior": "merge", "envs": ["sources.env"]}],
         "patches": [
             {
-                "target": {"kind": "ServiceAccount", "name": "akin"},
+                "target": {"kind": "ServiceAccount", "name": name},
                 "patch": json.dumps(
                     [
                         {
                             "op": "replace",
                             "path": "/metadata/annotations/iam.gke.io~1gcp-service-account",
-                            "value": account,
+                            "value": value,
                         }
                     ]
                 ),
             }
+            for name, value in accounts.items()
         ],
     }
+    sources = {"AKIN_MODELS_SOURCE": models, "AKIN_SNAPSHOT_SOURCE": snapshot}
+    sources |= {"SNAPSHOT_ADDRESS": parse_source(snapshot).address} if refresh else {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # JSON is YAML.
         (folder / "kustomization.yaml").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-        (folder / "sources.env").write_text(f"AKIN_MODELS_SOURCE={models}\nAKIN_SNAPSHOT_SOURCE={snapshot}\n", "utf-8")
+        (folder / "sources.env").write_text("".join(f"{name}={value}\n" for name, value in sources.items()), "utf-8")
     except OSError as error:
         raise BadSetting(f"{folder} cannot be written: {error.strerror}.") from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -29,22 +30,32 @@ _SECONDS_OF_HEAD = 20.0
 _SECONDS_TO_READ_REFUSAL = 2.0
 _SECONDS_TO_READ = 20.0  # in which a client has to read a little of an answer, where any of it waits
 _LEAST_READ = 16 * 1024
+_SECONDS_TO_KEEP = 75  # longer than clients and proxies do: a connection that the server ends first may fail a request
 _SHARE_OF_DESCRIPTORS = 0.75  # the rest is for files, and for the connections of the server itself
 _MOST_CONNECTIONS = 10_000
 
+RefuseAtOnce = Callable[[bytes, bytes, Sequence[tuple[bytes, bytes]]], bytes | None]
+"""Function of the method, the path and the headers of a request: the whole answer to a refused one, or None."""
 
-def server_config(app: Any, trusted_proxies: str = "", root_path: str = "", **options: Any) -> uvicorn.Config:
+
+def server_config(
+    app: Any, trusted_proxies: str = "", root_path: str = "", refuse_at_once: RefuseAtOnce | None = None, **options: Any
+) -> uvicorn.Config:
     """Return the configuration of a server with the protocol of this module.
 
     Args:
         app: The application.
         trusted_proxies: The proxies whose headers are believed, as `BehindProxy` takes them.
         root_path: The path under which a proxy publishes the server.
+        refuse_at_once: Asked for each request whose connection stays open; it must return within microseconds.
         options: Further options of uvicorn.
     """
     app = BehindProxy(app, trusted_proxies, root_path)
+    # Uvicorn makes its protocols itself, from a class alone.
+    protocol = type("Protocol", (BoundedProtocol,), {"refuse_at_once": refuse_at_once and staticmethod(refuse_at_once)})
     # Uvicorn's own option for proxies leaves the headers of others in place.
-    options |= {"http": BoundedProtocol, "ws": "none", "access_log": False, "server_header": False}
+    options |= {"http": protocol, "ws": "none", "access_log": False, "server_header": False}
+    options.setdefault("timeout_keep_alive", _SECONDS_TO_KEEP)
     return uvicorn.Config(app, proxy_headers=False, **options)
 
 
@@ -60,6 +71,12 @@ class _Refusal:
     code: str
     message: str
     detail: object = None
+
+
+def whole_answer(status: int, headers: Mapping[str, str], content: bytes) -> bytes:
+    """Return the bytes of an answer, from the status line to the content."""
+    lines = (f"{name}: {value}\r\n".encode() for name, value in headers.items())
+    return b"".join([STATUS_LINE[status], *lines, b"\r\n", content])
 
 
 def most_connections() -> int:
@@ -81,11 +98,13 @@ class BoundedProtocol(HttpToolsProtocol):
     longest for a request.
     """
 
+    refuse_at_once: RefuseAtOnce | None = None
     most: ClassVar[int] = most_connections()
     _open: ClassVar[set[BoundedProtocol]] = set()
     _waiting: ClassVar[dict[BoundedProtocol, None]] = {}  # for a request, the longest first
 
     _in_head = False
+    _ended_message = False  # by the bytes that arrived last
     _reading: asyncio.TimerHandle | None = None
     _held = 0  # bytes that the parser may hold: those received since it last passed something on
     _refusal: _Refusal | None = None
@@ -117,10 +136,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused:
             return
         self._held += len(data)
+        self._ended_message = False
         super().data_received(data)
         if not self._refused and self._held > LONGEST_ADDRESS + LONGEST_HEADERS:
             self._refuse(_too_long(self.url, LONGEST_HEADERS + 1) or _HEADERS_TOO_LARGE)
-        elif self._timer is None and (self.cycle is None or self.cycle.response_complete):
+        elif self._timer is None and not self._ended_message and (self.cycle is None or self.cycle.response_complete):
             # Empty lines, or the rest of a body that was answered already: uvicorn waits for more of them without end.
             self._start_timer()
 
@@ -149,10 +169,26 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refusal is not None:
             raise _HeadRefused
         self.url, _, query = self.url.partition(b"#")[0].partition(b"?")
+        if self._answer_at_once():
+            return
         # The application's task is made here, and starts later.
         super().on_headers_complete()
         self.scope["query_string"] = query
         self.headers = []  # fields behind the body are not headers of the request
+
+    def _answer_at_once(self) -> bool:
+        """Answer a refused request without a task for it; return True if that was done."""
+        if self.refuse_at_once is None or (self.cycle is not None and not self.cycle.response_complete):
+            return False
+        if self.parser.get_http_version() != "1.1" or not self.parser.should_keep_alive():
+            return False
+        answer = self.refuse_at_once(self.parser.get_method(), self.url, self.headers)
+        if answer is None:
+            return False
+        self.cycle = _ANSWERED  # what follows of the body is discarded, as after every answer
+        self.transport.write(answer)
+        self.on_response_complete()
+        return True
 
     def on_body(self, body: bytes) -> None:
         """Pass on a piece of the body."""
@@ -162,6 +198,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Pass on the end of the body."""
         self._held = 0
+        self._ended_message = True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -204,9 +241,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
         content = json.dumps(error_body(refusal.code, refusal.message, refusal.detail)).encode()
         headers = {"content-type": "application/json", "connection": "close", "content-length": str(len(content))}
-        lines = [f"{name}: {value}\r\n".encode() for name, value in (headers | api_headers("'none'")).items()]
-        lines += [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
-        self.transport.write(b"".join([STATUS_LINE[refusal.status], *lines, b"\r\n", content]))
+        headers |= {name.decode(): value.decode() for name, value in self.server_state.default_headers}
+        self.transport.write(whole_answer(refusal.status, headers | api_headers("'none'"), content))
         # Closing with unread bytes resets the connection, and the client may lose the answer. They are discarded.
         self.transport.write_eof()
         self.loop.call_later(_SECONDS_TO_READ_REFUSAL, self.transport.close)
@@ -248,6 +284,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._reading = None
 
 
+class _Answered:
+    """State of a request that was answered without a task."""
+
+    response_complete = True
+    response_started = True
+    disconnected = False
+    keep_alive = True
+    message_event = asyncio.Event()  # nobody waits for it
+
+
+_ANSWERED: Any = _Answered()
 _HEADERS_TOO_LARGE = _Refusal(
     431,
     "headers_too_large",

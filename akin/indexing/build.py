@@ -29,6 +29,7 @@ from retrieval_service.errors import EncoderMismatch, NoPapers, SnapshotError
 from retrieval_service.ports import Encoder
 
 if TYPE_CHECKING:
+    from akin.indexing.bulk.files import EmbeddingFolder
     from akin.papers.remote import Harvest
 
 
@@ -68,7 +69,8 @@ async def build_snapshot(
         NoPapers: the source has no usable paper.
         BuildInProgress: another process is building in this data directory.
         EncoderUnavailable: Triton was away longer than the encoder's client waits; the vectors made so far are kept.
-        SnapshotError: a file could not be written, or the file of word weights is wrong or lacks a paper.
+        SnapshotError: a file could not be written, the file of word weights is wrong or lacks a paper, or the folder of
+            embeddings is damaged, not complete, or by another encoder.
         PapersError: the source could not be read to its end.
     """
     options, report = options or BuildOptions(), progress or (lambda _: None)
@@ -78,11 +80,14 @@ async def build_snapshot(
         snapshots.new_build() as directory,
         EmbeddingStore(data / "embeddings" / identity.digest, identity.dim) as store,
     ):
+        given = await asyncio.to_thread(_open_embeddings, options.embeddings, identity.digest)
         before = _live_manifest(snapshots)
         sample = QuerySample()
         if not await _read_rows(intake, directory, sample, report, options.word_weights):
             raise NoPapers(f"{source_name} holds no usable paper{_reasons(intake)}.")
         texts = (await asyncio.to_thread(read_digests, directory / DIGESTS))["text"].copy()
+        if given is not None:
+            await asyncio.to_thread(given.copy_to, store, texts)
         draft = Manifest(
             id="",
             created=datetime.now(UTC),
@@ -191,6 +196,15 @@ async def _read_rows(
         return rows.count
     finally:
         rows.abandon()
+
+
+def _open_embeddings(address: str | None, digest: str) -> EmbeddingFolder | None:
+    """Return the vectors that a build is given; None if it is given none."""
+    if address is None:
+        return None
+    from akin.indexing.bulk.files import EmbeddingFolder
+
+    return EmbeddingFolder(address, digest)
 
 
 def _live_manifest(snapshots: SnapshotDirectory) -> Manifest | None:

@@ -15,7 +15,7 @@ from akin.indexing.learned_weights import LearnedWeights
 from akin.papers import Paper
 from akin.papers.reservoir import Reservoir
 from retrieval_service.adapters.common_rows import CommonRows, Condition, write_common_rows
-from retrieval_service.adapters.english import ENGLISH, EVERY_WORD, name_analyzer, word_analyzer
+from retrieval_service.adapters.english import ENGLISH, EVERY_WORD, english_analyzer, name_analyzer, word_analyzer
 from retrieval_service.adapters.learned_words import FIELD, LEARNED
 from retrieval_service.adapters.names import indexed_forms
 from retrieval_service.adapters.spellings import find_compounds, ranking_words, separate_letters
@@ -26,7 +26,8 @@ from retrieval_service.filter import day_of
 from retrieval_service.ports import Rows
 
 _NAMES = name_analyzer()
-_TITLE_WEIGHT = 2
+_RANKING = english_analyzer()
+_TITLE_WEIGHT = 2  # a title describes a paper in few words, so its words count twice
 _WRITER_BYTES = 128 << 20
 
 
@@ -74,7 +75,6 @@ class LexicalWriter:
             title, abstract = to_plain_text(paper.title), to_plain_text(paper.abstract)
             document = Document()
             ranking: list[str] = []
-            # A title describes a paper in few words, so its words count twice.
             for field, text, weight in (("title", title, _TITLE_WEIGHT), ("abstract", abstract, 1)):
                 compounds = find_compounds(text)
                 ranking += [ranking_words(text, compounds)] * weight
@@ -144,6 +144,14 @@ class LexicalWriter:
             yield
         except ValueError as error:  # the type of all of Tantivy's own errors
             raise OSError(f"{self._directory}: {error}") from error
+
+
+def ranking_terms(paper: Paper) -> list[str]:
+    """Return the terms that a paper is ranked by, each as often as it counts."""
+    parts = ((paper.title, _TITLE_WEIGHT), (paper.abstract, 1))
+    plain = [(to_plain_text(text), weight) for text, weight in parts]
+    ranking = [ranking_words(text, find_compounds(text)) for text, weight in plain for _ in range(weight)]
+    return _RANKING.analyze(" ".join(ranking))
 
 
 def same_in_index(one: Paper, other: Paper) -> bool:

@@ -46,6 +46,7 @@ class BuildOptions:
         steps: shares of the papers, 0 to 1, with whose vectors a build publishes a partial snapshot, after one without
             any vector; empty for no partial snapshot, None for steps that suit the corpus.
         word_weights: file of learned weights that a build ranks words by; None for BM25.
+        embeddings: folder or address of vectors that `akin embed` made, which a build takes; None for none.
     """
 
     batch: int = 64
@@ -56,3 +57,4 @@ class BuildOptions:
     use: bool = True
     steps: tuple[float, ...] | None = ()
     word_weights: Path | None = None
+    embeddings: str | None = None

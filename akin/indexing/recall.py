@@ -18,7 +18,7 @@ from akin.papers.reservoir import Reservoir
 from retrieval_service.adapters.faiss_index import FaissIndex, one_thread
 from retrieval_service.corpus.manifest import CurvePoint
 from retrieval_service.errors import SnapshotError
-from retrieval_service.ports import DEPTHS, Encoder, Rows, Vectors
+from retrieval_service.ports import DEPTHS, Encoder, Rows, VectorIndex, Vectors
 
 NEAREST = 10
 TUNING_QUERIES = 256
@@ -157,7 +157,7 @@ def exact_nearest(vectors: Vectors, own: Rows, papers: int, corpus: VectorsOf) -
     return Queries(vectors, own, np.where(np.isneginf(best_scores), -1, best_rows))
 
 
-def measure(index: FaissIndex, queries: Queries) -> tuple[float, float]:
+def measure(index: VectorIndex, queries: Queries) -> tuple[float, float]:
     """Return the recall@10 and the milliseconds per query on one thread, the better of two rounds."""
     # As deep as the service searches: the depth decides how many candidates are refined.
     depth = min(DEPTHS[0], len(index))
@@ -177,7 +177,7 @@ def measure(index: FaissIndex, queries: Queries) -> tuple[float, float]:
     return round(float(np.mean(shares)), 4) if shares else 1.0, round(min(ms), 3)
 
 
-def _equals(index: FaissIndex, missing: list[int], others: list[int]) -> int:
+def _equals(index: VectorIndex, missing: list[int], others: list[int]) -> int:
     """Return the number of missing rows in whose place a row with an equal vector was found: ties have no order."""
     if not (missing and others):
         return 0

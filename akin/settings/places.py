@@ -240,7 +240,7 @@ class MilvusPlace(EnvironmentSettings):
 
     milvus_uri: str = Field(
         default="",
-        description="Milvus that searches the vectors ([scaling.md](scaling.md#vectors-in-milvus)): an address such as "
+        description="Milvus that searches the vectors ([scaling.md](scaling.md#milvus)): an address such as "
         "`http://milvus:19530`, or the path of a file of milvus-lite. Default: vectors are searched in this process.",
     )
     milvus_token: SecretStr = Field(default=SecretStr(""), description="Key of Milvus, or `user:password`.")
@@ -254,6 +254,9 @@ class MilvusPlace(EnvironmentSettings):
         gt=0,
         le=60,
         description="Longest wait for Milvus, in s; then vectors are searched here.",
+    )
+    milvus_words: bool = Field(
+        default=False, description="Search words in Milvus too; `akin milvus load --words` has stored them."
     )
     milvus_effort: int | None = Field(
         default=None, ge=1, le=32_768, description="`ef` of a graph in Milvus, or `nprobe` of lists. Default: Milvus's."
@@ -338,3 +341,8 @@ class Logging(LogFormat):
         default="info", description="Lowest level that the service logs."
     )
     log_requests: bool = Field(default=False, description="Log a line for every request of the API.")
+    log_queries: bool = Field(
+        default=False,
+        description="Log the text of every search, which may say much about who wrote it "
+        "([security.md](security.md#logged-queries)).",
+    )

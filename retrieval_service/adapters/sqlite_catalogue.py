@@ -135,7 +135,8 @@ class SqliteCatalogue:
                 mask &= self._rows_with_any_value(clause) != clause.excluded
         if wanted.first or wanted.last:
             mask &= self._rows_between((wanted.first or date.min).toordinal(), (wanted.last or date.max).toordinal())
-        return RowSet(mask, int(np.count_nonzero(mask)))
+        asked = all(clause.field in CATALOGUE_FIELDS for clause in wanted.clauses) and not wanted.joined
+        return RowSet(mask, int(np.count_nonzero(mask)), wanted if asked else None)
 
     def _rows_with_any_value(self, clause: Clause) -> NDArray[np.bool_]:
         if clause.field is Field.WITHDRAWN:

@@ -7,6 +7,7 @@ and abstract are indexed once more, with the positions of their words, for filte
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import lru_cache
@@ -33,11 +34,13 @@ from retrieval_service.ports import Hits, Match
 
 _FIELDS = ("title", "abstract")
 _QUERIES_KEPT = 16  # whose terms are looked up once for ranking and for highlights
-_MOST_OF_TERM = 2.2  # what Tantivy's BM25 multiplies the inverse document frequency by at most: its k1 of 1.2, plus 1
 _LEAST_TERMS = 6  # used at any cost: a short question has as many
 # A query that reads more entries than `_CHEAP_POSTINGS` takes several milliseconds. From there on a term is used only
 # until the terms carry this share of the query's information.
 _CHEAP_POSTINGS, _ENOUGH = 500_000, 0.95
+MOST_OF_TERM = 2.2
+"""What Tantivy's BM25 multiplies the inverse document frequency by at most: its k1 of 1.2, plus 1."""
+
 LOCK_FILES = frozenset({".tantivy-writer.lock", ".tantivy-meta.lock"})
 """Empty files that Tantivy makes in the directory of an index that is written or opened."""
 
@@ -71,6 +74,11 @@ class TantivyIndex:
         self._terms = terms
         self._postings = postings
 
+    @property
+    def learned(self) -> bool:
+        """Return True if words are ranked by learned weights."""
+        return self._learned is not None
+
     def __len__(self) -> int:
         """Return the number of papers."""
         return int(self._searcher.num_docs)
@@ -88,14 +96,14 @@ class TantivyIndex:
         silent: list[tuple[Occur, Query]] = []
         for clause in admitted.clauses:
             query = self._clauses.query(clause)
-            if query is not None and words_count and _is_scored(clause):
+            if query is not None and words_count and is_scored(clause):
                 scored.append((Occur.Must, query))
             elif query is not None:
                 occur = Occur.MustNot if clause.excluded else Occur.Must
                 silent.append((occur, Query.const_score_query(query, 0.0)))
         for joined in admitted.joined:
             query = joined_query(self._clauses, joined)
-            if words_count and any(map(_is_scored, clauses_of(joined))):
+            if words_count and any(map(is_scored, clauses_of(joined))):
                 scored.append((Occur.Must, query))
             else:
                 silent.append((Occur.Must, Query.const_score_query(query, 0.0)))
@@ -116,6 +124,27 @@ class TantivyIndex:
     def informative_terms(self, text: str, *, against: tuple[str, float] = ("", 0.0)) -> dict[str, float]:
         """Return the terms that a search for a text looks up, with what each adds to a score; the greatest first."""
         return {term: information for term, _, information in self._weights(text, against)}
+
+    def plain_weights(self, text: str, *, against: tuple[str, float] = ("", 0.0)) -> dict[str, float] | None:
+        """Return what each term adds to a score; None if a score for this text has other parts too.
+
+        These are phrases, for words that papers write as two, and learned weights.
+        """
+        if self._learned is not None or self._open_compounds(text):
+            return None
+        return self.informative_terms(text, against=against)
+
+    def mean_length(self, term: str) -> float:
+        """Return the mean number of terms of a paper, as BM25 takes it; some paper has this term.
+
+        Tantivy tells it only in the explanation of a score.
+        """
+        query = self._term(term, 1.0)
+        ((_, address),) = self._searcher.search(query, 1, count=False).hits
+        parts = [json.loads(query.explain(self._searcher, address).to_json())]
+        while not parts[-1]["description"].startswith("avgdl"):
+            parts += parts.pop().get("details", [])
+        return float(parts[-1]["value"])
 
     def unknown_share(self, text: str) -> float | None:
         """Return the share of a text's terms that no paper has, each term counted once; None without a term."""
@@ -154,7 +183,7 @@ class TantivyIndex:
         weights = self._weights(text, against)
         ranking = [self._term(term, weight) for term, weight, _ in weights]
         ranking += self._open_compounds(text)
-        return ranking, _MOST_OF_TERM * sum(information for *_, information in weights)
+        return ranking, MOST_OF_TERM * sum(information for *_, information in weights)
 
     def _best(self, query: Query, k: int, greatest: float) -> Hits:
         hits = self._searcher.search(query, k, count=False).hits
@@ -249,6 +278,6 @@ def register_analyzers(index: Index) -> None:
     index.register_tokenizer(EVERY_WORD, word_analyzer())
 
 
-def _is_scored(clause: Clause) -> bool:
+def is_scored(clause: Clause) -> bool:
     """Return True if a clause adds to the score: one that requires words does."""
     return not clause.excluded and clause.field in (Field.TITLE, Field.ABSTRACT, Field.ANYWHERE)

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import numpy as np
 from msgspec import UNSET
+from numpy.typing import NDArray
 
 from retrieval_service.adapters.english import ANALYSIS_VERSION
 from retrieval_service.adapters.faiss_gpu import GpuOptions, NoGpu, clone_to_gpu
 from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.adapters.milvus_index import MilvusOptions, open_milvus
+from retrieval_service.adapters.milvus_collection import MilvusOptions, record_numbers
+from retrieval_service.adapters.milvus_index import open_milvus
+from retrieval_service.adapters.milvus_words import MilvusWords
 from retrieval_service.adapters.partial_index import PartialIndex
 from retrieval_service.adapters.reference_arrays import ReferenceArrays
 from retrieval_service.adapters.sqlite_catalogue import SqliteCatalogue
 from retrieval_service.adapters.tantivy_index import TantivyIndex
+from retrieval_service.corpus.digests import DIGEST_ROW, DIGESTS
 from retrieval_service.corpus.manifest import (
     CATALOGUE,
     COVERED,
@@ -138,7 +142,7 @@ def _open(
             raise SnapshotInvalid(
                 directory / VECTORS, f"holds vectors of length {vectors.dim}, not {manifest.encoder.dim}"
             )
-        lexical = TantivyIndex(directory / LEXICAL, **lexical_limits)
+        lexical: LexicalIndex = (words := TantivyIndex(directory / LEXICAL, **lexical_limits))
         rows = read_covered(directory, manifest) if manifest.partial else None
         with_vectors = manifest.papers if rows is None else len(rows)
         papers = manifest.papers
@@ -149,7 +153,12 @@ def _open(
         # A GPU has nothing to do for an index without vectors.
         searched: VectorIndex = vectors if gpu is None or not with_vectors else _on_gpu(vectors, gpu, manifest.id)
         if milvus is not None and with_vectors:
-            searched = open_milvus(vectors, milvus, manifest.id, manifest.encoder.digest)
+            # The words of a partial snapshot are those of all papers, its collection those of its vectors.
+            milvus = milvus._replace(words=milvus.words and rows is None)
+            records = _records(directory, manifest, rows)
+            searched = (there := open_milvus(vectors, milvus, manifest.id, manifest.encoder.digest, records))
+            if milvus.words:
+                lexical = MilvusWords(words, there.collection)
         references = ReferenceArrays(directory, papers) if manifest.references is not UNSET else None
         if rows is None:
             return Snapshot(manifest, searched, lexical, catalogue, references=references)
@@ -176,6 +185,14 @@ def read_covered(directory: Path, manifest: Manifest) -> Rows:
     if len(rows) and (rows[-1] >= manifest.papers or np.any(np.diff(rows) <= 0)):
         raise SnapshotInvalid(path, f"does not hold ascending rows below {manifest.papers}")
     return rows
+
+
+def _records(directory: Path, manifest: Manifest, rows: Rows | None) -> NDArray[np.int64] | None:
+    """Return what identifies the record of each vector's paper; None for a snapshot of an earlier release."""
+    if DIGESTS not in manifest.files:
+        return None
+    found = record_numbers(np.memmap(directory / DIGESTS, DIGEST_ROW, "r"))
+    return found if rows is None else found[rows]
 
 
 def _on_gpu(vectors: FaissIndex, options: GpuOptions, snapshot_id: str) -> VectorIndex:

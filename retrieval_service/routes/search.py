@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,6 +21,8 @@ from retrieval_service.search.answer import SearchAnswer
 from retrieval_service.search.request import SearchRequest, SimilarRequest
 
 EXAMPLE = {"query": "graph neural networks", "k": 3, "categories": ["cs.LG"], "from": "2022"}
+_log = logging.getLogger("retrieval_service.queries")
+_LONGEST_LOGGED = 1_000  # characters
 SEARCH, _SIMILAR = Parameters(SearchRequest), Parameters(SimilarRequest)
 
 
@@ -54,6 +58,9 @@ async def _find(request: Request, wanted: SearchRequest, deadline: float) -> Res
 
 async def counted_search(state: ServiceState, corpus: Corpus, wanted: SearchRequest) -> SearchAnswer:
     """Search, and count the search in the metrics."""
+    if state.log_queries and wanted.text:
+        text = wanted.text[:_LONGEST_LOGGED]
+        _log.info("search %r", text, extra={"fields": {"query": text}})
     collector = state.collector if state.collector and state.collector.draws(wanted) else None
     vectors: list[Vectors | None] = []
     found = await state.engine.search(corpus, wanted, vectors.append)

@@ -50,6 +50,7 @@ class ServiceState:
         feedback: Keeps what readers say of results, where that is turned on.
         collector: Keeps a sample of the searches, where that is turned on.
         recall: Compares the index with exact search, where that is turned on.
+        log_queries: True if the text of each search is logged.
     """
 
     live: LiveCorpus
@@ -67,6 +68,7 @@ class ServiceState:
     feedback: Feedback | None = None
     collector: Collector | None = None
     recall: RecallSampler | None = None
+    log_queries: bool = False
 
 
 def service_state(request: Request) -> ServiceState:

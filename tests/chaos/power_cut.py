@@ -188,13 +188,15 @@ def _outcomes(
         alone = {inode: _apply(names.get(inode, {}), differ) for inode, differ in change.items()}
         yield f"one change of names, {number}", names | alone, synced
     dirty = [inode for inode, file in now.files.items() if synced[inode][1] != file[1]]
+    padded = {inode: (mode, synced[inode][1].ljust(len(text), b"\0")) for inode, (mode, text) in now.files.items()}
     if dirty:
-        padded = {inode: (mode, synced[inode][1].ljust(len(text), b"\0")) for inode, (mode, text) in now.files.items()}
         yield "zeros in place of content", names | now.folders, content | padded
         torn = {inode: (synced[inode][0], now.files[inode][1][: len(now.files[inode][1]) // 2]) for inode in dirty}
         yield "half of the content", names | now.folders, synced | torn
     for inode in dirty if len(dirty) > 1 else []:
         yield f"the content of one file, {inode}", names | now.folders, synced | {inode: now.files[inode]}
+        one = content | padded | {inode: now.files[inode]}
+        yield f"the content of one file, {inode}, and zeros in the others", names | now.folders, one
 
 
 def _apply(names: Names, changed: Names) -> Names:

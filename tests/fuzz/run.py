@@ -1,4 +1,4 @@
-"""Look for failures for some minutes: rounds of the tests of this folder with new seeds, then schemathesis."""
+"""Look for failures for some minutes: rounds of the tests of this folder with new seeds, atheris, then schemathesis."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import urllib.request
 from pathlib import Path
 
 from akin.stack.processes import free_ports
+from tests.fuzz import guided
 
 ROOT = Path(__file__).parents[2]
 FOLDER = "tests/fuzz"
+PYTHON = ROOT / ".venv-fuzz/bin/python"
 SCHEMATHESIS = ROOT / ".venv-fuzz/bin/st"
 # Other than these: a request of a feature that this corpus has not is refused in words, as documented.
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
@@ -69,11 +71,19 @@ def _answers(address: str) -> bool:
 
 
 def main() -> int:
-    """Spend two thirds of the minutes on hypothesis, and one on schemathesis."""
+    """Spend half of the minutes on hypothesis, a quarter on atheris where it is there, and the rest on schemathesis."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     seconds = parser.parse_args().minutes * 60
-    return rounds(time.monotonic() + seconds * 2 / 3) or requests(max(int(seconds / 3), 10))
+    with_atheris = guided.is_there(PYTHON)
+    if not with_atheris:
+        print("atheris is left out: it needs .venv-fuzz with Python 3.12 (make PYTHON=python3.12 .venv-fuzz/ready)")
+    share = seconds / 4
+    return (
+        rounds(time.monotonic() + share * (2 if with_atheris else 3))
+        or (guided.run(share, PYTHON) if with_atheris else 0)
+        or requests(max(int(share), 10))
+    )
 
 
 if __name__ == "__main__":

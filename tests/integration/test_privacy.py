@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import subprocess
 import sys
@@ -10,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
+from akin.edge.observed import JsonLines
 from akin.stack.processes import free_ports
 from tests.integration.generated import built
-from tests.integration.service import start_service
+from tests.integration.service import client_of, start_service
 
 MARKER = "Quokkaprivatequery"
 JSON = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
@@ -133,3 +137,45 @@ def test_the_watch_on_the_network_sees_what_leaves(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode
     assert "example.org" in (tmp_path / "attempts").read_text()
+
+
+FORGED = f"{MARKER}\nERROR forged\x1b[31m\u202e\u2028end"
+
+
+@pytest.mark.parametrize("on", [False, True])
+def test_the_text_of_searches_is_logged_only_where_the_operator_turns_it_on(
+    corpus: Any, caplog: pytest.LogCaptureFixture, on: bool
+) -> None:
+    call = {"name": "search_papers", "arguments": {"query": f"{MARKER} tool"}}
+    rpc = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    with (
+        caplog.at_level(logging.DEBUG, logger="retrieval_service"),
+        client_of(corpus.data, corpus.encoder, log_queries=on, log_requests=True, allowed_hosts="*") as client,
+    ):
+        asked = [
+            client.post("/search", json={"query": FORGED}),
+            client.get("/search", params={"query": f"{MARKER} get"}),
+            client.post("/searches", json={"searches": [{"query": f"{MARKER} one"}, {"query": f"{MARKER} two"}]}),
+            client.get("/feed", params={"query": f"{MARKER} feed"}),
+            client.post("/export", json={"query": f"{MARKER} export", "format": "csv"}),
+            client.post("/mcp", json=rpc, headers=JSON),
+            client.post("/search", json={"query": f"{MARKER} {'long ' * 3_000}"}),
+        ]
+        assert {answer.status_code for answer in asked} == {200}
+        assert client.get("/search", params={"like": corpus.papers[0].id}).status_code == 200
+    lines = [record for record in caplog.records if record.name.startswith("retrieval_service")]
+    assert len(lines) > 6  # of requests
+    said = [record for record in lines if MARKER in record.getMessage()]
+    if not on:
+        assert said == []
+        return
+    assert {record.name for record in said} == {"retrieval_service.queries"}
+    texts = [record.getMessage() for record in said]
+    for word in ("forged", "get", "one", "two", "feed", "export", "tool"):
+        assert sum(word in text for text in texts) == 1, word
+    # One line that nothing in it can break or turn, and of bounded length.
+    assert all(text.isprintable() and len(text) < 1_100 for text in texts)
+    for record in said:
+        line = JsonLines().format(record)
+        assert "\n" not in line
+        assert json.loads(line)["query"].startswith(MARKER)

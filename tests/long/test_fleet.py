@@ -225,12 +225,11 @@ def test_no_search_fails_or_mixes_while_machines_die_and_change(
     trust = ssl.create_default_context(cafile=signed)
     ports = [member.settings.service_port for member in members]
     clients: list[Client] = []
-    with ExitStack() as stack:
+    with ThreadPoolExecutor(MACHINES) as pool, ExitStack() as stack:
+        stack.callback(lambda: list(pool.map(lambda member: member.akin("down"), members)))
         for number, member in enumerate(members):
-            stack.callback(member.akin, "down")
             stack.enter_context(following(member, tmp_path / f"follow{number}.log"))
-        with ThreadPoolExecutor(MACHINES) as pool:
-            list(pool.map(start, members))
+        list(pool.map(start, members))
         for member in members:
             await_edition(member, first.snapshot)
         for name, port in zip(balancers, free_ports(len(balancers)), strict=True):
@@ -263,17 +262,17 @@ def test_no_search_fails_or_mixes_while_machines_die_and_change(
             client.join(90)
         _, said = back.communicate(timeout=300)
         assert back.returncode == 0, said
+        assert [client.failures for client in clients] == [[] for _ in clients]
+        for client in clients:
+            assert len(client.answers) > 0
+            assert set(client.answers) <= alone[client.mode]
+            served = {(snapshot, encoder) for _, snapshot, encoder, _ in client.answers}
+            assert served == {(each.snapshot, each.encoder) for each in (first, second)}
         # Each machine unloads the encoder that nothing needs.
         deadline = time.monotonic() + 120
         while [record(member)["encoders"] for member in members] != [[2]] * MACHINES:
             assert time.monotonic() < deadline
             time.sleep(0.5)
-    assert [client.failures for client in clients] == [[] for _ in clients]
-    for client in clients:
-        assert len(client.answers) > 0
-        assert set(client.answers) <= alone[client.mode]
-        served = {(snapshot, encoder) for _, snapshot, encoder, _ in client.answers}
-        assert served == {(each.snapshot, each.encoder) for each in (first, second)}
 
 
 def expected(member: RunningStack, mode: str) -> set[Answer]:

@@ -1,4 +1,4 @@
-"""File of papers as numbered lines of bytes: plain or gzip, read once as a stream."""
+"""File of papers as numbered lines of bytes: plain, gzip or Parquet, read once as a stream."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from akin.papers.errors import PaperFileNotFound, PaperFileUnreadable
+from akin.papers.readers.parquet_lines import PARQUET, ParquetLines
 
 LONGEST_LINE = 8 << 20
 """Bytes; thirty times the longest record of arXiv, which lists the thousands of authors of a collaboration."""
@@ -71,7 +72,7 @@ class PaperFile:
             if stat.S_ISDIR(status.st_mode):
                 raise PaperFileUnreadable(path, "is a directory, not a file of papers")
             self.bytes_total = status.st_size if stat.S_ISREG(status.st_mode) else None
-            self._raw = _CountingFile(io.FileIO(path))
+            self._raw: _CountingFile | ParquetLines = _CountingFile(io.FileIO(path))
         except FileNotFoundError:
             raise PaperFileNotFound(path, "does not exist") from None
         except OSError as error:
@@ -134,6 +135,10 @@ class PaperFile:
                 start = self._stream.peek(8)
         if not start:
             raise PaperFileUnreadable(self.path, "is empty")
+        if start.startswith(PARQUET) and self.bytes_total is not None:
+            self._stream.close()
+            self._raw = ParquetLines(self.path)
+            self._stream = io.BufferedReader(self._raw, _BUFFER)  # type: ignore[arg-type]  # typed by the one before
         for magic, complaint in _UNREADABLE:
             if start.startswith(magic):
                 raise PaperFileUnreadable(self.path, complaint)

@@ -177,8 +177,8 @@ def read_papers(
     """Open a file of papers, to be read as a stream; of the file, only digests of the ids are kept in memory.
 
     Supports the arXiv metadata snapshot, JSON lines and CSV of any layout through a mapping, ACL Anthology XML, the
-    sample corpus, and libraries (BibTeX, RIS, CSL-JSON, Zotero's CSV), each plain or gzip. The first records show the
-    format. A library is read as a whole.
+    sample corpus, and libraries (BibTeX, RIS, CSL-JSON, Zotero's CSV), each plain or gzip; and Parquet files, whose
+    rows are read as JSON lines are. The first records show the format. A library is read as a whole.
 
     Args:
         path: the file.

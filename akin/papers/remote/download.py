@@ -19,6 +19,7 @@ from akin.papers.remote.http import Client, Notify, RetryPolicy
 from akin.papers.remote.partial import partial_file
 from akin.storage.durable import replace_file, sync
 
+_SYNCED_EVERY = 64 << 20  # bytes, which a power cut may cost
 _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 
 
@@ -40,10 +41,17 @@ class Download:
 
 
 class _Partial(msgspec.Struct):
-    """Source of a partly fetched file, and the tag or date by which its server identifies the version."""
+    """Progress of a partly fetched file.
+
+    Attributes:
+        url: the source.
+        validator: the tag or date by which the server identifies the version.
+        bytes: the first bytes of the part, which are on the disk for certain.
+    """
 
     url: str
     validator: str
+    bytes: int = 0
 
 
 def public_url(source: str) -> str:
@@ -112,7 +120,7 @@ class _Transfer:
     def __post_init__(self) -> None:
         self.part = Path(self.file.name)
         self.state = self.part.with_suffix(".json")
-        self.validator = self._stored_validator()
+        self.validator, self.synced = self._stored()
         self.digest = hashlib.sha256()
         self.have = self.had = self._resume()
 
@@ -125,8 +133,6 @@ class _Transfer:
             self.part.unlink(missing_ok=True)
             self.state.unlink(missing_ok=True)
             raise RemoteError(f"{self.url}: has SHA-256 {found}, expected {expected.lower()}; the file was deleted.")
-        self.file.flush()
-        os.fsync(self.file.fileno())
         replace_file(self.target.with_name(f"{self.target.name}.sha256"), f"{found}  {self.target.name}\n".encode())
         self.part.rename(self.target)
         sync(self.target.parent)
@@ -147,15 +153,19 @@ class _Transfer:
             if self.have and not self._continues(response):
                 self._restart()
             if not self.have:
-                self._remember(response)
+                self._identify(response)
             length = response.headers.get("Content-Length", "")
             total = self.have + int(length) if length.isdigit() else None
-            for block in response.iter_raw():
-                self.file.write(block)
-                self.digest.update(block)
-                self.have += len(block)
-                self.progress(self.have, total)
-        self.file.flush()
+            try:
+                for block in response.iter_raw():
+                    self.file.write(block)
+                    self.digest.update(block)
+                    self.have += len(block)
+                    self.progress(self.have, total)
+                    if self.have - self.synced >= _SYNCED_EVERY:
+                        self._sync()
+            finally:
+                self._sync()
         return True
 
     def _made_progress(self) -> bool:
@@ -167,30 +177,44 @@ class _Transfer:
         found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
         return response.status_code == 206 and found is not None and found[1] == str(self.have)
 
-    def _stored_validator(self) -> str:
+    def _stored(self) -> tuple[str, int]:
         try:
             state = msgspec.json.decode(self.state.read_bytes(), type=_Partial)
         except (FileNotFoundError, msgspec.DecodeError):
-            return ""
-        return state.validator if state.url == self.url else ""
+            return "", 0
+        return (state.validator, state.bytes) if state.url == self.url else ("", 0)
 
     def _resume(self) -> int:
-        """Digest the part of an earlier call and return its size; delete it if its version is unknown."""
-        if not self.validator:
-            self.file.truncate(0)
-            return 0
+        """Digest what an earlier call has synced and return its size; cut off the rest, which may be damaged."""
+        size = os.fstat(self.file.fileno()).st_size
+        self.synced = self.synced if self.validator and size >= self.synced else 0
+        self.file.truncate(self.synced)
         self.file.seek(0)
         hashlib.file_digest(self.file, lambda: self.digest)
-        return int(self.file.tell())
+        return self.synced
 
-    def _remember(self, response: httpx.Response) -> None:
+    def _identify(self, response: httpx.Response) -> None:
         etag = response.headers.get("ETag", "")
         # A weak tag does not guarantee identical bytes.
         self.validator = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
-        replace_file(self.state, msgspec.json.encode(_Partial(self.url, self.validator)))
+
+    def _sync(self) -> None:
+        """Sync the part to the disk, and then say so in the state: the next call continues from there."""
+        if self.have == self.synced:
+            return
+        try:
+            self.file.flush()
+        finally:  # a disk that is full has the beginning of what was written
+            os.fsync(self.file.fileno())
+            self.synced = os.fstat(self.file.fileno()).st_size
+            self._record(self.synced)
+
+    def _record(self, synced: int) -> None:
+        replace_file(self.state, msgspec.json.encode(_Partial(self.url, self.validator, synced)))
 
     def _restart(self) -> None:
         self.notify("the file on the server has changed: starting again from the beginning")
+        self._record(0)  # before the part that it describes is gone
         self.file.truncate(0)
         self.digest = hashlib.sha256()
-        self.have = self.had = 0
+        self.have = self.had = self.synced = 0

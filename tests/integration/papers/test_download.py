@@ -97,7 +97,7 @@ def test_a_complete_part_is_not_fetched_again(server: Server, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
     # A kill between the last byte and the rename.
     (tmp_path / ".papers.jsonl.part").write_bytes(CONTENT)
-    state = {"url": f"{server.url}/papers.jsonl", "validator": '"v1"'}
+    state = {"url": f"{server.url}/papers.jsonl", "validator": '"v1"', "bytes": len(CONTENT)}
     (tmp_path / ".papers.jsonl.json").write_text(json.dumps(state))
     assert fetched(server, tmp_path).resumed_at == len(CONTENT)
     assert whole(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,14 +16,16 @@ import pytest
 
 from akin.indexing import milvus
 from akin.indexing.milvus import KINDS, drop_collections, list_collections, load_snapshot
-from retrieval_service.adapters import milvus_index
+from retrieval_service.adapters import milvus_collection, milvus_index
 from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.adapters.milvus_index import MilvusIndex, MilvusOptions, connect, open_milvus
+from retrieval_service.adapters.milvus_collection import MilvusCollection, MilvusOptions, connect
+from retrieval_service.adapters.milvus_index import MilvusIndex, open_milvus
 from retrieval_service.adapters.partial_index import PartialIndex
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import read_manifest
 from retrieval_service.corpus.snapshot import open_snapshot
 from retrieval_service.errors import VectorStoreUnusable
+from retrieval_service.filter import Clause, Field, Filter
 from retrieval_service.ports import RowSet, VectorIndex
 from tests.integration.service import client_of
 
@@ -35,6 +38,7 @@ def unit(count: int, seed: int) -> Any:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+RECORDS = np.arange(TOTAL) * 7
 VECTORS = unit(TOTAL, 1).astype(np.float16).astype(np.float32)  # half precision everywhere, so that all agree
 
 
@@ -47,14 +51,24 @@ def faiss_of(factory: str, **how: Any) -> FaissIndex:
     return FaissIndex(index, **how)
 
 
+def stored_row(row: int) -> dict[str, Any]:
+    """Return a row: every third is of the category `cs.LG`, and its day is its number."""
+    categories = ["cs.LG"] if row % 3 == 0 else ["cs.CL"]
+    more = {"record": row * 7, "day": row, "categories": categories, "withdrawn": False}
+    return {"row": row, "vector": VECTORS[row], **more}
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, MilvusOptions]]:
     """Yield a client of milvus-lite with the vectors in an exact collection and in a graph."""
     options = MilvusOptions(str(tmp_path_factory.mktemp("milvus") / "vectors.db"), seconds=60)
     client = connect(options)
     for kind in ("FLAT", "HNSW"):
-        milvus._fill(client, f"akin_{kind}", faiss_of("SQfp16"), lambda *_: None)
-        milvus._make_index(client, f"akin_{kind}", kind)
+        milvus._create(client, f"akin_{kind}", DIM, words=False)
+        for at in range(0, TOTAL, 1_000):
+            client.insert(f"akin_{kind}", [stored_row(row) for row in range(at, at + 1_000)])
+        client.flush(f"akin_{kind}")
+        milvus._make_index(client, f"akin_{kind}", kind, words=False)
     yield client, options
     client.close()
 
@@ -87,8 +101,9 @@ def make(store: tuple[Any, MilvusOptions]) -> Callable[[str], VectorIndex]:
 
                 return TorchExactIndex(torch.from_numpy(VECTORS).half())
             case "milvus flat":
-                return MilvusIndex(main, client, "akin_FLAT", options, effort=None)
-        return MilvusIndex(main, client, "akin_HNSW", options._replace(effort=256), effort="ef")
+                return MilvusIndex(main, MilvusCollection(client, "akin_FLAT", options, RECORDS), effort=None)
+        graph = MilvusCollection(client, "akin_HNSW", options._replace(effort=256), RECORDS)
+        return MilvusIndex(main, graph, effort="ef")
 
     return index
 
@@ -163,6 +178,7 @@ def test_rows_far_down_the_ranking_are_found_for_a_large_filter(
     assert_best(make("milvus flat").search(query, 30, within=row_set(mask)).rows, query, 30, mask)
     # Beyond what Milvus gives at once, the index in main memory answers.
     monkeypatch.setattr(milvus_index, "MOST", 500)
+    monkeypatch.setattr(milvus_collection, "MOST", 500)
     assert_best(make("milvus flat").search(query, 30, within=row_set(mask)).rows, query, 30, mask)
 
 
@@ -173,22 +189,59 @@ def test_a_failure_is_answered_in_main_memory_until_milvus_is_tried_again(caplog
         asked.append(now[0])
         if now[0] < 15:
             raise RuntimeError("connection refused\n  at some line")
-        return [[{"row": 7, "distance": 1.0}]]
+        return [[{"row": 7, "distance": 1.0, "entity": {"record": 49}}]]
 
     client: Any = SimpleNamespace(search=search, close=lambda: None)
     options = MilvusOptions("http://127.0.0.1:1")
-    index = MilvusIndex(faiss_of("SQfp16"), client, "akin_x", options, effort=None, clock=lambda: now[0])
+    collection = MilvusCollection(client, "akin_x", options, RECORDS, clock=lambda: now[0])
+    index = MilvusIndex(faiss_of("SQfp16"), collection, effort=None)
     query = unit(1, 8)[0]
     with caplog.at_level(logging.ERROR):
         assert_best(index.search(query, 3).rows, query, 3)
     assert index.status == "Milvus failed: connection refused"
-    assert "connection refused; vectors are searched in main memory" in caplog.text
+    assert "connection refused; main memory answers" in caplog.text
     now[0] = 5
     index.search(query, 3)
     assert asked == [0]
     now[0] = 20
     assert index.search(query, 1).rows.tolist() == [7]
     assert index.status is None
+
+
+def test_a_large_filter_of_categories_and_days_is_answered_by_milvus_alone(
+    make: Callable[[str], VectorIndex], store: tuple[Any, MilvusOptions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    client = store[0]
+    search = client.search
+
+    def spy(*args: Any, **how: Any) -> Any:
+        asked.append(how["filter"])
+        return search(*args, **how)
+
+    monkeypatch.setattr(client, "search", spy)
+    wanted = Filter((Clause(Field.CATEGORY, ("cs.CL", "hep-th")),), date.fromordinal(5), date.fromordinal(5_999))
+    mask = (np.arange(TOTAL) % 3 > 0) & (np.arange(TOTAL) >= 5)
+    for limit in (milvus_index.MOST_LISTED, 10):  # rows are listed, or the condition is sent
+        monkeypatch.setattr(milvus_index, "MOST_LISTED", limit)
+        admitted = RowSet(mask, int(mask.sum()), wanted)
+        for query in unit(3, 9):
+            assert_best(make("milvus flat").search(query, 40, within=admitted).rows, query, 40, mask)
+    assert [each.startswith("row in") for each in asked] == [True] * 3 + [False] * 3
+    assert "array_contains_any" in asked[-1]
+
+
+def test_rows_of_another_snapshot_are_never_answered(store: tuple[Any, MilvusOptions]) -> None:
+    client, options = store
+    query = unit(1, 10)[0]
+    best = expected(query, 10)
+    for records in (RECORDS[:3_000], np.where(np.arange(TOTAL) == best[4], 1, RECORDS)):
+        main = faiss_of("SQfp16")
+        index = MilvusIndex(main, MilvusCollection(client, "akin_FLAT", options, records), effort=None)
+        found = index.search(query, 10)
+        assert found.rows.tolist() == main.search(query, 10).rows.tolist()
+        assert index.status is None
+        assert index.collection.ask("vector", query, 10, {}) is None
 
 
 # --- a snapshot in milvus-lite, and the service over it ---

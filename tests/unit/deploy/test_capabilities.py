@@ -21,8 +21,9 @@ files, profiling, logging, experiment tracking, hyperparameter sweep, seeded, un
 of model, coverage, continuous integration, linting, pre-commit, a workflow when data changes, a workflow when
 the model registry changes, data in a bucket, a trigger, training in the cloud, an API for inference, its
 deployment, API tests, load tests, a specialised inference server, a front end, robustness against drift,
-collection of inputs, a deployed drift detection API, system metrics, cloud monitoring, alerts, distributed
-data loading, distributed training, quantisation, documentation published, architecture diagram, rate limits,
+collection of inputs, a deployed drift detection API, system metrics, cloud monitoring, traces,
+scheduled refresh, alerts, distributed data loading,
+distributed training, quantisation, documentation published, architecture diagram, rate limits,
 a vector index, a picture of the embeddings
 """
 NAMES = [name.strip() for name in CAPABILITIES.replace("\n", " ").split(",") if name.strip()]
@@ -40,7 +41,7 @@ def test_a_capability_has_one_row_that_says_where_and_how(name: str) -> None:
 
 
 def test_there_is_no_other_row() -> None:
-    assert len(ROWS) == len(NAMES) == 47
+    assert len(ROWS) == len(NAMES) == 49
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
+import msgspec
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from akin import cli
 from akin.cloud.render import write_manifests
 from akin.settings.reference import definitions
 from akin.stack_settings import ROOT
@@ -28,7 +31,8 @@ def read(path: Path) -> list[Manifest]:
     return [each for each in yaml.safe_load_all(path.read_text("utf-8")) if each]
 
 
-FILES = sorted(path for path in (FOLDER / "base").glob("*.yaml") if path.name != "kustomization.yaml")
+BASE = sorted(path for path in (FOLDER / "base").glob("*.yaml") if path.name != "kustomization.yaml")
+FILES = [*BASE, FOLDER / "refresh/refresh.yaml"]
 ALL = [each for path in FILES for each in read(path)]
 PODS = {each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in ALL if each["kind"] == "Deployment"}
 
@@ -68,7 +72,9 @@ def test_the_schema_refuses_what_is_wrong() -> None:
 
 def test_every_file_is_listed() -> None:
     listed = yaml.safe_load((FOLDER / "base/kustomization.yaml").read_text("utf-8"))["resources"]
-    assert sorted(listed) == [path.name for path in FILES]
+    assert sorted(listed) == [path.name for path in BASE]
+    [listed] = yaml.safe_load((FOLDER / "refresh/kustomization.yaml").read_text("utf-8"))["resources"]
+    assert listed == FILES[-1].name
 
 
 @pytest.mark.parametrize("name", ["triton", "retrieval", "ui"])
@@ -125,6 +131,7 @@ def test_pods_that_fetch_act_as_an_account_without_a_key() -> None:
         assert PODS[name]["serviceAccountName"] == "akin"
     assert "serviceAccountName" not in PODS["ui"]
     assert "iam.gke.io/gcp-service-account" in named("ServiceAccount")["akin"]["metadata"]["annotations"]
+    assert "iam.gke.io/gcp-service-account" in named("ServiceAccount")["akin-refresh"]["metadata"]["annotations"]
     assert not any(each["kind"] == "Secret" for each in ALL)
 
 
@@ -178,6 +185,57 @@ def test_the_folder_for_a_project_is_whole(overlay: str, tmp_path: Path) -> None
         "retrieval",
         "ui",
     }
+
+
+def test_the_nightly_refresh_fetches_updates_and_pushes_one_at_a_time() -> None:
+    job = named("CronJob")["refresh"]["spec"]
+    assert job["concurrencyPolicy"] == "Forbid"
+    assert job["jobTemplate"]["spec"]["activeDeadlineSeconds"] < 24 * 3600
+    pod = job["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod["restartPolicy"] == "Never"
+    assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("akin-refresh", False)
+    assert pod["securityContext"]["runAsUser"] == 10001
+    steps = [*pod["initContainers"], *pod["containers"]]
+    commands = [each["command"] for each in steps]
+    for command in commands:
+        assert command[0] == "akin"
+        # The command line knows the command, and needs nothing that is not given.
+        assert CliRunner().invoke(cli.app, [*command[1:], "--help"]).exit_code == 0
+    assert [command[1:3] for command in commands] == [
+        ["fetch", "models"], ["fetch", "snapshot"], ["refresh"], ["push", "snapshot"],
+    ]  # fmt: skip
+    for each in steps:
+        assert each["image"] == "retrieval"
+        assert each["securityContext"] == PODS["retrieval"]["containers"][0]["securityContext"]
+        assert {mount["mountPath"] for mount in each["volumeMounts"]} == {"/data", "/models", "/tmp"}
+        given = {variable["name"] for variable in each.get("env", ())}
+        assert given - {"SNAPSHOT_ADDRESS"} <= set(definitions())
+        assert set(re.findall(r"\$\((\w+)\)", " ".join(each["command"]))) <= given
+    # What was embedded stays, and Triton answers the job.
+    claims = [each["persistentVolumeClaim"]["claimName"] for each in pod["volumes"] if "persistentVolumeClaim" in each]
+    assert claims == list(named("PersistentVolumeClaim")) == ["refresh"]
+    label = {"podSelector": {"matchLabels": job["jobTemplate"]["spec"]["template"]["metadata"]["labels"]}}
+    assert named("NetworkPolicy")["refresh"]["spec"]["podSelector"] == label["podSelector"]
+    assert named("NetworkPolicy")["triton-from-refresh"]["spec"]["ingress"][0]["from"] == [label]
+
+
+def test_the_refresh_is_in_the_folder_only_with_its_account(tmp_path: Path) -> None:
+    def folder(name: str, account: str) -> tuple[dict[str, Any], str]:
+        serve = msgspec.structs.replace(CLOUD.serve, refresh_account=account)
+        write_manifests(msgspec.structs.replace(CLOUD, serve=serve), "cpu", MODELS, SNAPSHOT, tmp_path / name)
+        content = yaml.safe_load((tmp_path / name / "kustomization.yaml").read_text("utf-8"))
+        return content, (tmp_path / name / "sources.env").read_text()
+
+    without, sources = folder("without", "")
+    assert (without["components"], len(without["patches"])) == ([], 1)
+    assert "SNAPSHOT_ADDRESS" not in sources
+    content, sources = folder("with", "writer@p.example")
+    [component] = content["components"]
+    assert (tmp_path / "with" / component).resolve() == FOLDER / "refresh"
+    # It reads and writes the newest snapshot of the address, not the pinned one.
+    assert f"SNAPSHOT_ADDRESS={SNAPSHOT.partition('@')[0]}\n" in sources
+    patched = {each["target"]["name"]: json.loads(each["patch"])[0]["value"] for each in content["patches"]}
+    assert patched == {"akin": "server@p.example", "akin-refresh": "writer@p.example"}
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl on this machine, which has Kustomize")

@@ -111,6 +111,36 @@ async def test_bodies_that_arrive_together_have_a_limit_together(monkeypatch: py
     assert _Arriving.held == 0
 
 
+@pytest.mark.parametrize(
+    ("stated", "refused"),
+    [(b"10", False), (b"11", True), (b"9" * 40, True), (b"0" * 18 + b"5", True), (b"0" * 17 + b"5", False)],
+)
+async def test_a_stated_length_is_refused_before_anything_is_read(stated: bytes, refused: bool) -> None:
+    read: list[bytes] = []
+
+    async def receive() -> Message:
+        read.append(stated)
+        return {"type": "http.request", "body": b"0123456789"}  # without more_body, it is the whole
+
+    scope = {"headers": [(b"content-length", stated)]}
+    if refused:
+        with pytest.raises(BodyTooLong):
+            await limited_body(scope, receive, 10, 1)
+    else:
+        assert await limited_body(scope, receive, 10, 1) == b"0123456789"
+    assert len(read) == (not refused)
+
+
+async def test_a_stated_length_that_is_no_number_is_not_believed() -> None:
+    for stated in (b"-1", b"", b"9 9", "٩٩".encode()):
+        scope = {"headers": [(b"content-length", stated)]}
+        assert await limited_body(scope, receive_of(b"01", b""), 10, 1) == b"01"
+
+
+def test_bodies_may_have_256_mib_together() -> None:
+    assert _Arriving.most == 256 * 1024 * 1024
+
+
 async def test_a_body_that_does_not_arrive() -> None:
     for receive in (receive_of(b"01"), receive_of(b"01", None)):
         with pytest.raises(SlowBody):
