@@ -13,8 +13,9 @@ from benchmarks.fleet.times import MachineTimes
 
 _STEPS = 10
 PEAK = 4.0
-_MINUTES = 40
-_MACHINES = 6.0
+"""Highest load of the rising one, as a multiple of the lowest."""
+_MINUTES = 20
+_MACHINES = 2.0
 
 
 def draw(times: MachineTimes, goal: Goal, folder: Path) -> list[Path]:
@@ -58,16 +59,16 @@ def _utilisation(times: MachineTimes, goal: Goal) -> str:
             points.append((share * 100, simulate_cell(times, rate, machines, goal.cores).p99_ms))
         lines.append(Line(f"{machines} machine{'s' if machines > 1 else ''}", points))
     figure, [axes] = new_figure(7, [3])
-    draw_lines(axes, lines, "% of the cores, for batches of one", "p99 in ms", log_y=True, limit=goal.p99_ms)
+    draw_lines(axes, lines, "% of the cores, for batches of one", "p99 in ms", limit=goal.p99_ms)
     return as_svg(figure, "99th percentile of the latency against the share of the cores that are used")
 
 
 def rising(times: MachineTimes, goal: Goal) -> list[Moment]:
     """Return what a fleet does whose load rises in five minutes to four times, and falls after a while."""
-    base = _MACHINES * goal.cores * goal.utilisation * 1000 / times.core_ms / PEAK * 2
+    base = _MACHINES / 2 * goal.cores * goal.utilisation * 1000 / times.core_ms
 
     def rate(at: float) -> float:
-        up, down = 300.0, 1200.0
+        up, down = 300.0, 900.0
         risen = min(1.0, max(0.0, (at - up) / 300)) - min(1.0, max(0.0, (at - down) / 300))
         return base * (1 + (PEAK - 1) * risen)
 

@@ -198,6 +198,7 @@ def editions(encoder_repository: Path, tmp_path_factory: pytest.TempPathFactory)
     done(builder, "index", "build", str(write_papers(folder / "papers.jsonl", 120)))
     fleet.publish(builder.settings, store, print)
     model = repository / "text_encoder"
+    shutil.rmtree(model / "2", ignore_errors=True)  # of another export
     shutil.copytree(model / "1", model / "2")
     manifest = json.loads((model / "2/manifest.json").read_text())
     manifest |= {"version": 2, "digest": "cd" * 32, "prompts": PROMPTS}

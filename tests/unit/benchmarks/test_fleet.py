@@ -125,6 +125,11 @@ def test_without_measured_loads_there_is_nothing_to_compare() -> None:
         compare(TIMES)
 
 
+def test_the_published_times_add_up_to_those_of_the_log() -> None:
+    times = read_times(Path(command.__file__).with_name("times-2.5m.json"))
+    assert (times.papers, times.cores, times.core_ms) == (2_500_000, 2, pytest.approx(18.0))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
