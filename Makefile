@@ -128,6 +128,7 @@ lock: .venv/ready ## resolve the locks again (after a change of dependencies)
 	$(compile) --extra cli --extra cloud --extra cpu --extra drift --extra map --extra mcp --extra plots --extra relevance --extra scale --extra service --extra tracing --extra ui --group dev -o requirements/all.lock
 	$(compile) --extra triton --extra buckets -o requirements/triton.lock
 	$(compile) --extra triton-gpu --extra buckets --no-annotate -o requirements/triton-gpu.lock
+	$(compile) --extra gpu-encoder --no-annotate --constraint requirements/triton.lock -o requirements/gpu-encoder.lock
 	$(compile) --extra cli --extra service --extra cpu --extra collection --extra buckets --extra mcp --extra tracing --no-annotate --constraint requirements/all.lock -o requirements/service.lock
 	$(compile) --extra cli --extra service --extra gpu --extra collection --extra buckets --extra mcp --extra tracing --no-annotate --constraint requirements/all.lock -o requirements/service-gpu.lock
 	$(compile) --extra cli --extra service --extra cpu --extra drift --extra buckets --extra mcp --extra tracing --no-annotate --constraint requirements/all.lock -o requirements/service-drift.lock
@@ -175,6 +176,11 @@ MINUTES ?= 8
 .PHONY: gpu-check
 gpu-check: ## check and measure what runs on a GPU: MINUTES=8 ARGS="--steps … --model … --papers …" (docs/gpu.md)
 	PYTHONPATH=. $(GPU_PYTHON) -m benchmarks.gpu_check --minutes $(MINUTES) $(ARGS)
+
+.PHONY: gpu-encoder
+gpu-encoder: .triton/ready ## put ONNX Runtime for CUDA, with its libraries, into the server's Python (docs/gpu.md)
+	$(uv) pip uninstall -q --python .triton/python/bin/python onnxruntime
+	$(uv) pip install -q --python .triton/python/bin/python --no-deps --require-hashes -r requirements/gpu-encoder.lock
 
 .PHONY: gpu-wheels
 gpu-wheels: ## download what gpu-check needs on a machine without a network, into GPU_WHEELS and GPU_WHEELS_TRITON
@@ -309,6 +315,7 @@ test-others: # those of test that wait for servers most of their time
 .PHONY: test-training
 test-training:
 	.venv-training/bin/python -m pytest -c training/pyproject.toml training/tests
+	.venv-training/bin/python -m pytest -c tests/gpu/pytest.ini --rootdir . --noconftest -p no:cacheprovider -q tests/gpu
 
 .PHONY: e2e
 e2e: setup browser ## the page in a real browser, over any papers: CORPUS=file (default the sample)

@@ -18,6 +18,8 @@ from gradio_ui.settings import Settings
 from gradio_ui.state import DEFAULT_RESULTS, MODES, MOST_RESULTS, WITHDRAWN, PageState, make_state, read_address
 from gradio_ui.words import Words, choose_language, words
 
+_SESSIONS = 100
+
 Updates = tuple[Any, ...]
 """Values, or Gradio's descriptions of an update, for the components that an event updates."""
 
@@ -108,6 +110,8 @@ def build_app(
     handlers = SearchPage(service or SearchService(settings), searches)
     blocks: gr.Blocks
     with gr.Blocks(title="Akin", analytics_enabled=False) as blocks:
+        # Each holds 240 kB of the page and nothing of its reader; the next event makes it again.
+        blocks.state_session_capacity = _SESSIONS
         with gr.Row(elem_id="akin-top"):
             _html(place("masthead"))
             corpus = _html("", elem_id="akin-corpus")

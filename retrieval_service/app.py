@@ -22,8 +22,8 @@ from akin.edge.proxies import trust_in
 from akin.feedback.store import FeedbackStore
 from akin.keys import KeyFile, KeyRing
 from retrieval_service.accounts import LocalAccounts
-from retrieval_service.adapters.faiss_gpu import GpuOptions
 from retrieval_service.adapters.faiss_index import use_one_thread
+from retrieval_service.adapters.gpu_index import GpuOptions
 from retrieval_service.adapters.milvus_collection import milvus_options
 from retrieval_service.adapters.redis_accounts import SharedAccounts
 from retrieval_service.adapters.triton import TritonConnection
@@ -265,7 +265,12 @@ def _collector_of(settings: Settings, metrics: Metrics) -> Collector | None:
 
 
 def _open(settings: Settings, path: Path) -> Snapshot:
-    gpu = GpuOptions(every=settings.vector_device == "gpus", float16=settings.gpu_float16)
+    gpu = GpuOptions(
+        required=settings.vector_device != "auto",
+        every=settings.vector_device == "gpus",
+        float16=settings.gpu_float16,
+        kind=settings.gpu_index,
+    )
     return open_snapshot(
         path,
         terms=settings.lexical_terms,

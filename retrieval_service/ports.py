@@ -171,6 +171,10 @@ class VectorIndex(Protocol):
     def status(self) -> str | None:
         """Reason why vectors are searched in main memory although the settings require a GPU; None otherwise."""
 
+    @property
+    def place(self) -> str:
+        """Words for where and how vectors are searched, such as `FAISS in main memory`."""
+
     def __len__(self) -> int:
         """Return the number of vectors."""
 

@@ -82,9 +82,8 @@ def embed(
     if made.rejected:
         say("set aside: " + ", ".join(f"{count:,} {reason}" for reason, count in made.rejected.items()))
     say(
-        f"{counted(made.papers, 'paper')} in {counted(len(made.files), 'file')} in {to} ({made.embedded:,} embedded, "
-        f"the rest finished before), after {time.monotonic() - started:.1f} s; index them: akin index build SOURCE "
-        f"--embeddings {to}"
+        f"{counted(made.papers, 'paper')} in {counted(len(made.files), 'file')} in {to}, {made.embedded:,} of them "
+        f"embedded now, after {time.monotonic() - started:.1f} s; index them: akin index build SOURCE --embeddings {to}"
     )
 
 

@@ -13,6 +13,7 @@ import typer
 from akin.cli.corpus import corpus_path
 from akin.cli.evaluate import Base, Papers, Sets, configured_gate
 from akin.cli.evaluate import evaluate as evaluate_versions
+from akin.cli.gpu import for_gpu
 from akin.cli.output import Json, print_json, print_table, read_settings, say
 from akin.errors import EncoderError, NotSetUp
 
@@ -235,44 +236,7 @@ def compare(
     say(f"table and plots are in {folder}")
 
 
-@app.command("gpu")
-def for_gpu(
-    version: Annotated[int, typer.Argument(help="The version to serve on a GPU.")],
-    source: Annotated[
-        str | None, typer.Option(help="The model it was made from. Default: the one named in its manifest.")
-    ] = None,
-    runtime: Annotated[
-        str,
-        typer.Option(help="`tensorrt` (ONNX Runtime with TensorRT), `cuda`, or `plan` (an engine built beforehand)."),
-    ] = "tensorrt",
-    texts: Annotated[str, typer.Option(help="Papers that parity is measured on: a file, or `sample`.")] = "sample",
-    engine_cache: Annotated[
-        str | None,
-        typer.Option(
-            help="The folder, as the server sees it, that keeps TensorRT's engines. Default: /var/cache/akin/tensorrt."
-        ),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Make the files with which a GPU serves a version: the model `encoder` in FP16 and its Triton configuration."""
-    from akin.registry import gpu, versions
-
-    settings = read_settings()
-    if runtime not in gpu.RUNTIMES:
-        raise EncoderError(f"there is no runtime {runtime!r}; there are: {', '.join(gpu.RUNTIMES)}.")
-    versions.find(settings.repository, version)
-    papers = corpus_path(settings, texts)
-    cache = engine_cache or gpu.ENGINE_CACHE
-    made, files = gpu.export_gpu_model(settings, version, runtime, papers, source=source, engine_cache=cache)
-    absent = gpu.missing_steps(settings.repository, version, runtime)
-    if json:
-        print_json({**made, "runtime": runtime, "files": [str(path) for path in files], "missing": absent})
-        return
-    say(f"produced {made['folder']}/model.onnx (mean cosine to FP32 {made['parity']['mean_cosine']:.5f})")
-    for path in files:
-        say(f"produced {path}")
-    for reason in absent:
-        say(f"missing: {reason}")
+app.command("gpu")(for_gpu)
 
 
 @app.command()

@@ -21,7 +21,7 @@ EXTRAS = ("cli", "cpu", "mcp", "service", "ui")
 OPTIONAL_TOOLS = ("chromium", "caddy", "nginx", "docker", "podman", "promtool", "node")
 """Programs that tests, proxies and containers use; searching needs none of them."""
 
-_ALIKE = ("faiss-cpu", "faiss-gpu-cu12")
+_ALIKE = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cu12", "faiss-gpu-cuvs")
 
 
 def plain(name: str) -> str:

@@ -24,7 +24,7 @@ BLOCK = 1_000  # vectors of one insert; a request of gRPC is bounded
 
 
 class VectorSource(Protocol):
-    """Where the vectors of rows come from."""
+    """Source of the vectors of rows."""
 
     def parts(self, rows: Rows) -> Iterator[tuple[Rows, Vectors]]:
         """Yield all of some rows, ascending, with their vectors, at most `BLOCK` at a time."""

@@ -20,7 +20,10 @@ from akin.training_environment import run_in_training
 
 INNER_MODEL = "encoder"
 RUNTIMES = ("tensorrt", "cuda", "plan")
-"""ONNX Runtime with TensorRT, ONNX Runtime with CUDA, or an engine that was built before."""
+"""Runtimes of NVIDIA's image: ONNX Runtime with TensorRT, with CUDA, or an engine that was built before."""
+
+PACKAGES = "packages"
+"""Triton's Python backend with a runtime of packages, which the version's `made.json` names (gpu_packages.py)."""
 
 FIRST_LENGTH = 16
 """The end of the first range of lengths, in tokens: short queries."""
@@ -89,7 +92,7 @@ def config(runtime: str, inputs: Sequence[str], dim: int, max_length: int, *, en
     """Return the configuration of `encoder` as Triton's message `inference.ModelConfig`.
 
     Args:
-        runtime: One of `RUNTIMES`.
+        runtime: One of `RUNTIMES`, or `PACKAGES`.
         inputs: The names of the graph's inputs.
         dim: The length of a vector.
         max_length: The number of tokens that the version reads.
@@ -99,17 +102,19 @@ def config(runtime: str, inputs: Sequence[str], dim: int, max_length: int, *, en
 
     made = model_config_pb2.ModelConfig(
         name=INNER_MODEL,
-        backend="tensorrt" if runtime == "plan" else "onnxruntime",
+        backend={"plan": "tensorrt", PACKAGES: "python"}.get(runtime, "onnxruntime"),
         # text_encoder makes the batches: with a batch size, Triton would add a dimension to every shape.
         max_batch_size=0,
-        default_model_filename=PLAN if runtime == "plan" else "model.onnx",
+        default_model_filename={"plan": PLAN, PACKAGES: "model.py"}.get(runtime, "model.onnx"),
         input=[
             model_config_pb2.ModelInput(name=name, data_type=model_config_pb2.TYPE_INT64, dims=[-1, -1])
             for name in inputs
         ],
         output=[model_config_pb2.ModelOutput(name="embedding", data_type=model_config_pb2.TYPE_FP32, dims=[-1, dim])],
     )
-    group = made.instance_group.add(count=1, kind=model_config_pb2.ModelInstanceGroup.KIND_GPU)
+    # The process of the Python backend uses the GPU itself: Triton must give it tensors in main memory.
+    kinds = model_config_pb2.ModelInstanceGroup
+    group = made.instance_group.add(count=1, kind=kinds.KIND_CPU if runtime == PACKAGES else kinds.KIND_GPU)
     if runtime == "plan":
         group.profile.extend(str(number) for number in range(len(profiles(max_length))))
     elif runtime == "tensorrt":
@@ -154,7 +159,7 @@ def export_gpu_model(
     Args:
         settings: Where the model repository and the training environment are.
         version: The number of an existing version.
-        runtime: One of `RUNTIMES`.
+        runtime: One of `RUNTIMES`, or `PACKAGES`.
         texts: The papers on which parity is measured.
         source: The model that the version was made from; None for the one named in its manifest.
         engine_cache: As in `config`.
@@ -167,7 +172,7 @@ def export_gpu_model(
         EncoderError: The command failed or refused, or a file cannot be written.
     """
     arguments = ["--repository", str(settings.repository), "--version", str(version), "--texts", str(texts)]
-    arguments += ["--runtime", "cuda" if runtime == "cuda" else "tensorrt"]
+    arguments += ["--runtime", runtime if runtime in ("cuda", PACKAGES) else "tensorrt"]
     arguments += ["--source", source] if source else []
     made = run_in_training(settings, "compression.gpu", arguments, "the model repository is unchanged")
     return made, write(settings.repository, made, runtime, engine_cache=engine_cache)
@@ -179,7 +184,7 @@ def write(repository: Path, made: dict[str, Any], runtime: str, *, engine_cache:
     Args:
         repository: Triton's model repository.
         made: The answer of `training.compression.gpu` about the graph.
-        runtime: One of `RUNTIMES`.
+        runtime: One of `RUNTIMES`, or `PACKAGES`.
         engine_cache: As in `config`.
 
     Raises:

@@ -23,7 +23,7 @@ from akin.settings.places import (
 )
 
 _OF_ANSWERS = (
-    "dense_weight", "fusion", "gpu_float16", "lexical_postings", "lexical_terms", "pool", "rerank_most",
+    "dense_weight", "fusion", "gpu_float16", "gpu_index", "lexical_postings", "lexical_terms", "pool", "rerank_most",
     "rerank_weight", "text_weight", "vector_device",
 )  # fmt: skip
 
@@ -115,8 +115,13 @@ class ServiceSettings(
     )
     embed_seconds: float = Field(default=2.0, gt=0, le=60, description="Longest wait for the vector of a query, in s.")
 
-    vector_device: Literal["cpu", "gpu", "gpus"] = Field(
-        default="cpu", description="Device that searches vectors: the CPU, the first GPU, or all GPUs."
+    vector_device: Literal["cpu", "auto", "gpu", "gpus"] = Field(
+        default="cpu",
+        description="Device that searches vectors: the CPU, the first GPU, or all GPUs; `auto` takes the first GPU if "
+        "it can be used.",
+    )
+    gpu_index: Literal["auto", "torch", "faiss", "lists", "cagra"] = Field(
+        default="auto", description="How a GPU searches vectors ([search.md](search.md#on-gpus))."
     )
     gpu_float16: bool = Field(default=True, description="Keep vectors on GPUs in half precision.")
 

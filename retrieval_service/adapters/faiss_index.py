@@ -71,6 +71,11 @@ class FaissIndex:
         """Length of the vectors."""
         return int(self.index.d)
 
+    @property
+    def place(self) -> str:
+        """Words for where and how vectors are searched."""
+        return "FAISS in main memory"
+
     def __len__(self) -> int:
         """Return the number of vectors."""
         return int(self.index.ntotal)

@@ -50,6 +50,11 @@ class MilvusIndex:
         """Length of the vectors."""
         return self._main.dim
 
+    @property
+    def place(self) -> str:
+        """Words for where and how vectors are searched."""
+        return "Milvus" if self.status is None else self._main.place
+
     def __len__(self) -> int:
         """Return the number of vectors."""
         return len(self._main)

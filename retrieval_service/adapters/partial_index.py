@@ -45,6 +45,11 @@ class PartialIndex:
         """Reason why vectors are searched in main memory although the settings require a GPU; None otherwise."""
         return self._inner.status
 
+    @property
+    def place(self) -> str:
+        """Words for where and how vectors are searched."""
+        return self._inner.place
+
     def __len__(self) -> int:
         """Return the number of vectors."""
         return len(self._rows)

@@ -8,12 +8,13 @@ vectors. Filters are masks on the same device.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from retrieval_service.adapters.gpu_index import InMemory
 from retrieval_service.adapters.micro_batches import Found, MicroBatches
 from retrieval_service.ports import Hits, RowSet, Vectors
 
@@ -23,22 +24,27 @@ _SCORES = 2**28
 _SPARE = 32
 """Rows beyond k that are compared again: more than a query's rounding can put before the k-th."""
 
+_CHUNK = 65_536
+
 
 class TorchExactIndex:
     """Index of unit vectors on a device, searched exactly; thread-safe.
 
     Attributes:
-        status: Always None: there is no other index to fall back to.
+        status: Always None: there is no other index to fall back to (gpu_index.py has one).
+        place: Words for where and how vectors are searched.
     """
 
-    def __init__(self, matrix: Any, *, slice_rows: int | None = None) -> None:
+    def __init__(self, matrix: Any, *, slice_rows: int | None = None, place: str = "exact, torch") -> None:
         """Take a matrix of half precision, [vectors, dim], on its device.
 
         Args:
             matrix: The vectors.
             slice_rows: The number of vectors that are compared at once; None for as many as memory suggests.
+            place: Words for where and how vectors are searched.
         """
         self.status: str | None = None
+        self.place = place
         self._matrix = matrix
         self._slice_rows = slice_rows
         self._score = _scorer(matrix)
@@ -47,9 +53,13 @@ class TorchExactIndex:
         self._worker = MicroBatches(lambda vectors, k, _: self.search_batch(vectors, k), most=256)
 
     @classmethod
-    def of(cls, blocks: Iterable[Vectors], device: str) -> TorchExactIndex:
-        """Copy blocks of vectors, float32 [n, dim], to a device."""
-        return cls(torch.cat([torch.from_numpy(block).to(device, torch.float16) for block in blocks]))
+    def of(cls, main: InMemory, device: str, *, place: str = "exact, torch") -> TorchExactIndex:
+        """Copy the stored vectors of an index to a device, a part at a time."""
+        matrix = torch.empty(len(main), main.dim, dtype=torch.float16, device=device)
+        for at in range(0, len(main), _CHUNK):
+            end = min(len(main), at + _CHUNK)
+            matrix[at:end] = torch.from_numpy(np.ascontiguousarray(main.vectors(range(at, end))))
+        return cls(matrix, place=place)
 
     @property
     def dim(self) -> int:
@@ -59,6 +69,10 @@ class TorchExactIndex:
     def __len__(self) -> int:
         """Return the number of vectors."""
         return int(self._matrix.shape[0])
+
+    def can_answer(self, k: int, within: RowSet | None, nprobe: int | None) -> bool:
+        """Return True: every k and every filter is answered."""
+        return True
 
     def search(self, vector: Vectors, k: int, *, within: RowSet | None = None, nprobe: int | None = None) -> Hits:
         """Return the k admitted rows of greatest inner product with a vector [dim]; there are no lists to probe."""

@@ -11,8 +11,8 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 
 from retrieval_service.adapters.english import ANALYSIS_VERSION
-from retrieval_service.adapters.faiss_gpu import GpuOptions, NoGpu, clone_to_gpu
 from retrieval_service.adapters.faiss_index import FaissIndex
+from retrieval_service.adapters.gpu_index import GpuOptions, NoGpu, put_on_gpu
 from retrieval_service.adapters.milvus_collection import MilvusOptions, record_numbers
 from retrieval_service.adapters.milvus_index import open_milvus
 from retrieval_service.adapters.milvus_words import MilvusWords
@@ -197,11 +197,14 @@ def _records(directory: Path, manifest: Manifest, rows: Rows | None) -> NDArray[
 
 def _on_gpu(vectors: FaissIndex, options: GpuOptions, snapshot_id: str) -> VectorIndex:
     try:
-        return clone_to_gpu(vectors, options)
+        index = put_on_gpu(vectors, options)
     except NoGpu as error:
-        _log.warning("Vectors of snapshot %s are searched in main memory: %s.", snapshot_id, error)
-        vectors.status = str(error)
+        level = logging.WARNING if options.required else logging.INFO
+        _log.log(level, "Vectors of snapshot %s are searched in main memory: %s.", snapshot_id, error)
+        vectors.status = str(error) if options.required else None
         return vectors
+    _log.info("Vectors of snapshot %s are searched on a GPU: %s.", snapshot_id, index.place)
+    return index
 
 
 def verify_snapshot(directory: Path) -> list[SnapshotInvalid]:

@@ -79,6 +79,8 @@ def _components(corpus: LiveCorpus) -> dict[str, object]:
         snapshot |= {"status": "damaged", "reason": redact_message(corpus.damage)}
     if refusal is not None:
         snapshot["refused"] = {"code": refusal.code, "reason": redact_message(refusal)}
+    if current is not None:
+        snapshot["vectors"] = redact_text(current.vectors.place)
     if current is not None and current.vectors.status:
         # The status says what failed; the keys are older than that.
         lacking = "without_milvus" if current.vectors.status.startswith("Milvus") else "without_gpu"

@@ -93,7 +93,10 @@ class Cut:
         return result(folder)
 
 
-@pytest.fixture(params=TRANSFERS)
+LONG = ("harvest of two lists", "download in parts")
+
+
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.chaos] * (name in LONG)) for name in TRANSFERS])
 def cut(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Cut:
     return Cut(request.param, server, tmp_path)
 

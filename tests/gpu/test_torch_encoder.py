@@ -10,9 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; `make gpu-check` runs these tests")
 
+from benchmarks.gpu_check.served import TorchEncoder  # noqa: E402
 from benchmarks.gpu_check.texts import compose_texts  # noqa: E402
 from benchmarks.gpu_check.tiny import LENGTH, make_tiny_model  # noqa: E402
-from benchmarks.gpu_check.torch_encoder import TorchEncoder  # noqa: E402
 
 pytestmark = pytest.mark.gpu
 DEVICE = os.environ.get("AKIN_GPU_CHECK_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")

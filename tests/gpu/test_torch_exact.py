@@ -12,8 +12,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; `make gpu-check` runs these tests")
 
+from retrieval_service.adapters import torch_exact  # noqa: E402
+from retrieval_service.adapters.gpu_index import GpuIndex  # noqa: E402
 from retrieval_service.adapters.torch_exact import TorchExactIndex  # noqa: E402
-from retrieval_service.ports import RowSet  # noqa: E402
+from retrieval_service.ports import Hits, RowSet  # noqa: E402
 
 pytestmark = pytest.mark.gpu
 DEVICE = os.environ.get("AKIN_GPU_CHECK_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -90,8 +92,55 @@ def test_at_most_the_admitted_rows_are_returned(index: TorchExactIndex) -> None:
 
 
 def test_equal_scores_are_in_the_order_of_rows() -> None:
-    index = TorchExactIndex.of([np.repeat(unit(1, 7), 6, axis=0), unit(20, 8)], DEVICE)
+    stored = np.concatenate([np.repeat(unit(1, 7), 6, axis=0), unit(20, 8)])
+    index = TorchExactIndex(torch.from_numpy(stored).to(DEVICE, torch.float16))
     assert index.search(unit(1, 7)[0], 6).rows.tolist() == [0, 1, 2, 3, 4, 5]
+    index.close()
+
+
+class InMemory:
+    """Stands for the index in main memory."""
+
+    dim, place = DIM, "main memory"
+
+    def __len__(self) -> int:
+        return TOTAL
+
+    def vectors(self, rows: Any) -> Any:
+        return STORED[rows]
+
+    def bounds(self, vector: Any) -> tuple[float, float]:
+        return 0.25, 1.0
+
+    def search(self, vector: Any, k: int, *, within: Any = None, nprobe: int | None = None) -> Hits:
+        rows = np.asarray(nearest(vector, k, None if within is None else within.mask), np.int64)
+        return Hits(rows, (STORED @ vector)[rows].astype(np.float32), self.bounds(vector))
+
+
+def test_it_serves_over_the_index_in_main_memory_and_after_a_failure_that_one_does() -> None:
+    exact = TorchExactIndex.of(InMemory(), DEVICE, place="the GPU")
+    index = GpuIndex(InMemory(), exact)
+    mask = np.arange(TOTAL) % 3 == 1
+    within = RowSet(mask, int(mask.sum()))
+    query = unit(1, 10)[0]
+    assert (index.place, index.search(query, 5).bounds) == ("the GPU", (0.25, 1.0))
+    for k in (5, TOTAL + 1):
+        assert index.search(query, k).rows.tolist() == nearest(query, min(k, TOTAL))
+        assert index.search(query, k, within=within).rows.tolist() == nearest(query, min(k, within.count), mask)
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")
+
+    exact.search_batch = fails
+    assert index.search(query, 5).rows.tolist() == nearest(query, 5)
+    assert (index.place, index.status) == ("main memory", "CUDA out of memory. Tried to allocate 2.00 GiB.")
+    index.close()
+
+
+def test_a_corpus_is_copied_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_exact, "_CHUNK", 700)
+    index = TorchExactIndex.of(InMemory(), DEVICE)
+    np.testing.assert_array_equal(index.vectors(range(TOTAL)), STORED)
     index.close()
 
 

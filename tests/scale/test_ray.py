@@ -125,9 +125,10 @@ def test_what_fails_in_an_actor_is_said_in_one_line(tmp_path: Path, papers: list
         run(tmp_path / "out", RayOptions(), plan(refuses=True))
 
 
-def test_an_address_without_a_cluster_is_refused(tmp_path: Path, papers: list[str]) -> None:
-    with pytest.raises(SnapshotError, match=r"no cluster of Ray can be used at 127\.0\.0\.1:9: .*ray start --head"):
-        run(tmp_path / "out", RayOptions("127.0.0.1:9"), plan())
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray", "10.0.0.1:port", "ray://127.0.0.1:10001/x"])
+def test_an_address_without_a_cluster_is_refused(tmp_path: Path, papers: list[str], address: str) -> None:
+    with pytest.raises(SnapshotError, match=f"no cluster of Ray can be used at {address}: .*ray start --head"):
+        run(tmp_path / "out", RayOptions(address), plan())
 
 
 def test_more_cores_than_there_are_are_refused(tmp_path: Path, papers: list[str]) -> None:

@@ -27,7 +27,7 @@ _BATCH, _IN_FLIGHT = 64, 4  # as in a build
 
 
 class EncoderPlan(msgspec.Struct, frozen=True):
-    """What a process needs to open an encoder, here or on another machine.
+    """Parts that a process needs to open an encoder, here or on another machine.
 
     Attributes:
         digest: Its digest.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -23,10 +24,11 @@ from retrieval_service.errors import SnapshotError
 
 _Batch = dict[str, Any]
 _CELL = "shard"
+_SECONDS = 10.0
 
 
 class RayOptions(msgspec.Struct, frozen=True):
-    """Where and how widely a cluster embeds.
+    """Options of embedding on a cluster: where, and how widely.
 
     Attributes:
         address: Address of the head, such as `10.0.0.1:6379`; empty for a cluster of this process's own.
@@ -137,6 +139,8 @@ def _cluster(options: RayOptions) -> Iterator[Any]:
             "--engine ray needs Ray Data: install akin with the extra `ray` on every node, or use --engine local."
         ) from error
     try:
+        if options.address:
+            _connect(options.address)
         ray.init(
             address=options.address or "local",
             include_dashboard=None if options.address else False,
@@ -154,9 +158,24 @@ def _cluster(options: RayOptions) -> Iterator[Any]:
         ray.shutdown()
 
 
-def _reason(error: BaseException) -> str:
-    """Return the innermost reason of an error, in one line."""
-    while (cause := getattr(error, "cause", None) or error.__cause__) is not None:
-        error = cause
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__).rstrip(".")[:400]
+def _connect(address: str) -> None:
+    """Connect to the head of a cluster once, as Ray itself would try for minutes.
+
+    Raises:
+        OSError: Nothing answers there.
+        ValueError: The address is none.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError("it must look like 10.0.0.1:6379")
+    socket.create_connection((host.strip("[]"), int(port)), _SECONDS).close()
+
+
+def _reason(error: BaseException | None) -> str:
+    """Return the innermost reason of an error, in one line: the last one of a traceback."""
+    found = type(error).__name__
+    while error is not None:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        found = lines[-1] if lines else found
+        error = getattr(error, "cause", None) or error.__cause__
+    return found.rstrip(".")[:400]

@@ -7,12 +7,10 @@ import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 
+from akin.storage import gpu
 from akin.storage.cpu import cpu_fields
 from benchmarks.environment import cores
 from benchmarks.gpu_check.job import Job, NotRun, Recorder
-
-LEAST_DRIVER = {"11": 450, "12": 525, "13": 580}
-"""The oldest driver for each major release of CUDA (NVIDIA's table of minor version compatibility)."""
 
 LEAST_MEMORY_GIB = 8
 _PACKAGES = (
@@ -39,19 +37,16 @@ def run(job: Job, record: Recorder) -> None:
     card = find_card()
     for name, value in card.items():
         record.fact(name, value)
-    if reason := unusable(card["driver"], torch.version.cuda, torch.cuda.is_available()):
-        raise NotRun(reason)
+    if reason := gpu.unusable("torch", torch.version.cuda, card["driver"], torch.cuda.is_available()):
+        raise NotRun(f"{reason}.")
     properties = torch.cuda.get_device_properties(0)
     free, total = torch.cuda.mem_get_info()
     record.fact("compute capability", f"{properties.major}.{properties.minor}")
     record.fact("multiprocessors", properties.multi_processor_count)
     record.fact("GPU memory free", f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB")
     record.fact("bf16", torch.cuda.is_bf16_supported())
-    if free < LEAST_MEMORY_GIB * 2**30:
-        raise NotRun(
-            f"only {free / 2**30:.1f} GiB of GPU memory are free and {LEAST_MEMORY_GIB} are needed: end what uses the "
-            "card (nvidia-smi lists it), or take a larger one."
-        )
+    if reason := gpu.lacking_memory("the check", LEAST_MEMORY_GIB * 2**30, free):
+        raise NotRun(f"{reason}.")
 
 
 def package_version(name: str) -> str:
@@ -77,22 +72,6 @@ def find_card() -> dict[str, str]:
             "no NVIDIA driver or no card (nvidia-smi finds none): install it, or try `--device cpu`, the dry run."
         ) from error
     return {"card": name, "driver": driver, "GPU memory": memory}
-
-
-def unusable(driver: str, cuda: str | None, available: bool) -> str | None:
-    """Return the reason why torch cannot use the card and what to do; None if it can."""
-    if cuda is None:
-        return "torch is built for CPUs: install a build for CUDA (PyPI's torch for Linux is one)."
-    major = cuda.split(".")[0]
-    least = LEAST_DRIVER.get(major, 0)
-    if int(driver.split(".")[0]) < least:
-        return (
-            f"driver {driver} is too old for torch's CUDA {cuda}, which needs {least} or newer: update the driver, or "
-            "install a torch for an older CUDA."
-        )
-    if not available:
-        return "torch sees no GPU although the driver does: check CUDA_VISIBLE_DEVICES and the rights on /dev/nvidia*."
-    return None
 
 
 def require_device(job: Job) -> None:

@@ -16,7 +16,7 @@ _WARM = 3
 
 
 def run(job: Job, record: Recorder) -> None:
-    """Train on pairs of title and abstract with two losses, each for half of the time; nothing is saved."""
+    """Train on pairs of title and abstract with two losses, each for half of the time at most; nothing is saved."""
     require_device(job)
     try:
         import datasets  # noqa: F401
@@ -26,8 +26,8 @@ def run(job: Job, record: Recorder) -> None:
         ) from error
     kinds = [("mnrl", 256 if job.on_gpu else 8), ("cached_mnrl", 2048 if job.on_gpu else 16)]
     for at, (loss, batch) in enumerate(kinds):
-        # Loading and the first steps take seconds too.
-        seconds = max(1.0, record.left / (len(kinds) - at) - 6) if job.on_gpu else 0.2
+        # Loading and the first steps take seconds too. A rate of twenty seconds is that of a minute.
+        seconds = min(20.0, max(2.0, record.left / (len(kinds) - at) - 10)) if job.on_gpu else 0.2
         work = functools.partial(slice_of, job, loss, batch, seconds)
         found = record.attempt(f"training with {loss}", work)
         if found:

@@ -1,7 +1,7 @@
 """Step `triton`: texts a second and waiting times through Triton, from clients in processes of their own.
 
-The server is the wheel's; `text_encoder` runs as it is served, over the inner model `encoder` (`triton_model/`), which
-runs the torch runtime.
+The server is the wheel's; `text_encoder` and its inner model `encoder` run as they are served (`model_repository/`),
+the latter with its torch runtime.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.encoder.clients import ClientLoad, drive, embedding_client
+from benchmarks.gpu_check.code import CODE, FOLDER
+from benchmarks.gpu_check.exact import exact_vectors
 from benchmarks.gpu_check.job import Job, NotRun, Recorder, step_folder
 from benchmarks.gpu_check.steps.machine import require_device
 from benchmarks.gpu_check.texts import read_texts
@@ -32,6 +34,18 @@ from benchmarks.gpu_check.texts import read_texts
 SYSTEM = "ours, Triton gRPC"
 _ROOT = Path(__file__).resolve().parents[3]
 _BATCH = 64
+# As `akin encoder gpu` writes it (akin/registry/gpu.py); the libraries for that need not be here.
+_CONFIG = """
+name: "encoder"
+backend: "python"
+max_batch_size: 0
+input [
+  { name: "input_ids" data_type: TYPE_INT64 dims: [ -1, -1 ] },
+  { name: "attention_mask" data_type: TYPE_INT64 dims: [ -1, -1 ] }
+]
+output [ { name: "embedding" data_type: TYPE_FP32 dims: [ -1, -1 ] } ]
+instance_group [ { count: 1 kind: KIND_CPU } ]
+"""
 _PROCESSES = 4
 
 
@@ -65,12 +79,9 @@ def run(job: Job, record: Recorder) -> None:
 
 def compare(job: Job, record: Recorder, address: str, texts: Sequence[str]) -> None:
     """Record the cosines of the served vectors to those of sentence-transformers in FP32."""
-    from sentence_transformers import SentenceTransformer
-
-    model = SentenceTransformer(job.model, device="cpu").float()
-    exact = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
-    served = drive(embedding_client("grpc", address, "text_encoder"), texts, 1, 16, keep=True).vectors()
-    record.row(SYSTEM, "abstracts", "1 − mean cosine to FP32", 1 - float((served * exact).sum(axis=1).mean()))
+    exact = exact_vectors(job, "abstracts", texts)
+    found = drive(embedding_client("grpc", address, "text_encoder"), texts, 1, 16, keep=True).vectors()
+    record.row(SYSTEM, "abstracts", "1 − mean cosine to FP32", 1 - float((found * exact).sum(axis=1).mean()))
 
 
 def measure(
@@ -151,10 +162,16 @@ def make_repository(job: Job, folder: Path) -> Path:
         "graph": {"file": "none", "inputs": ["input_ids", "attention_mask"], "pad_id": config.get("pad_token_id") or 0},
     }
     (outer / "1" / "manifest.json").write_text(json.dumps(manifest))
-    ours = Path(__file__).resolve().parents[1] / "triton_model"
-    text = (ours / "config.pbtxt").read_text()
-    (inner / "config.pbtxt").write_text(text.replace("@model@", str(model)).replace("@device@", job.device))
-    shutil.copy(ours / "model.py", inner / "1")
+    (inner / "config.pbtxt").write_text(_CONFIG)
+    made = {
+        "runtime": "torch",
+        "device": job.device,
+        "weights": str(model),
+        **{name: manifest[name] for name in ("dim", "max_length")},
+    }
+    (inner / "1" / "made.json").write_text(json.dumps(made))
+    for name in CODE:
+        shutil.copy(FOLDER / name, inner / "1")
     return folder
 
 

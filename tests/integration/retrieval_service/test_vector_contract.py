@@ -17,7 +17,9 @@ import pytest
 from akin.indexing import milvus
 from akin.indexing.milvus import KINDS, drop_collections, list_collections, load_snapshot
 from retrieval_service.adapters import milvus_collection, milvus_index
+from retrieval_service.adapters.faiss_gpu import FaissOnGpu
 from retrieval_service.adapters.faiss_index import FaissIndex
+from retrieval_service.adapters.gpu_index import GpuIndex
 from retrieval_service.adapters.milvus_collection import MilvusCollection, MilvusOptions, connect
 from retrieval_service.adapters.milvus_index import MilvusIndex, open_milvus
 from retrieval_service.adapters.partial_index import PartialIndex
@@ -73,7 +75,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Milvu
     client.close()
 
 
-EXACT = ("faiss flat", "faiss half precision", "faiss all lists", "faiss part", "milvus flat", "torch")
+EXACT = (
+    "faiss flat", "faiss half precision", "faiss all lists", "faiss part", "milvus flat", "torch",
+    "on gpu: faiss", "on gpu: faiss without filters", "on gpu: torch",
+)  # fmt: skip
 APPROXIMATE = ("faiss lists", "faiss graph", "milvus graph")
 
 
@@ -95,11 +100,18 @@ def make(store: tuple[Any, MilvusOptions]) -> Callable[[str], VectorIndex]:
                 return faiss_of("IVF16,SQfp16", nprobe=12)
             case "faiss graph":
                 return faiss_of("HNSW16,SQfp16", nprobe=128)
-            case "torch":
-                torch = pytest.importorskip("torch", reason="torch is not installed here", exc_type=ImportError)
+            case "on gpu: faiss":  # its stand-in in main memory, as in the two below
+                flat = faiss_of("Flat").index
+                select = lambda _, rows: faiss.SearchParameters(sel=rows)  # noqa: E731
+                return GpuIndex(main, FaissOnGpu(flat, "stand-in", parameters=select))
+            case "on gpu: faiss without filters":
+                return GpuIndex(main, FaissOnGpu(faiss_of("Flat").index, "stand-in"))
+            case "torch" | "on gpu: torch":
+                pytest.importorskip("torch", reason="torch is not installed here", exc_type=ImportError)
                 from retrieval_service.adapters.torch_exact import TorchExactIndex
 
-                return TorchExactIndex(torch.from_numpy(VECTORS).half())
+                exact = TorchExactIndex.of(main, "cpu")
+                return exact if name == "torch" else GpuIndex(main, exact)
             case "milvus flat":
                 return MilvusIndex(main, MilvusCollection(client, "akin_FLAT", options, RECORDS), effort=None)
         graph = MilvusCollection(client, "akin_HNSW", options._replace(effort=256), RECORDS)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
+import sys
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.gpu_check import command
 from benchmarks.gpu_check.command import fork, main, read_records
-from benchmarks.gpu_check.job import Recorder, rate
+from benchmarks.gpu_check.job import Job, Recorder, rate
 from benchmarks.gpu_check.report import Report, StepReport
-from benchmarks.gpu_check.steps.machine import NotRun, find_card, unusable
+from benchmarks.gpu_check.steps.machine import NotRun, find_card
 from benchmarks.gpu_check.texts import TitleAndAbstract, read_texts
 from benchmarks.gpu_check.wheels import unpack, unpack_triton
 
@@ -88,21 +92,6 @@ def test_the_report_has_the_goals_that_compare_steps(tmp_path: Path) -> None:
     assert "| ours, Triton gRPC | texts/s | 200 /s |" in (tmp_path / "gpu-check.md").read_text()
 
 
-@pytest.mark.parametrize(
-    ("driver", "cuda", "available", "words"),
-    [
-        ("580.65", "13.0", True, None),
-        ("550.54", "13.0", False, "580 or newer"),
-        ("550.54", "12.8", True, None),
-        ("580.65", None, False, "built for CPUs"),
-        ("580.65", "13.0", False, "CUDA_VISIBLE_DEVICES"),
-    ],
-)
-def test_what_does_not_fit_is_named(driver: str, cuda: str | None, available: bool, words: str | None) -> None:
-    reason = unusable(driver, cuda, available)
-    assert reason is None if words is None else words in str(reason)
-
-
 def test_a_machine_without_a_driver_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NotRun, match="install it, or try `--device cpu`"):
@@ -135,6 +124,78 @@ def test_a_rate_is_measured_over_the_wanted_time() -> None:
     assert 200 < found < 1000
 
 
-def test_an_unknown_step_is_named() -> None:
-    with pytest.raises(SystemExit, match="no step nonsense"):
-        main(["--steps", "nonsense"])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--steps", "nonsense,machine"], "no step 'nonsense': the steps are machine,"),
+        (["--steps", ""], "no step ''"),
+        (["--minutes", "0"], "--minutes 0 is no time: give a number above 0"),
+        (["--minutes", "nan"], "--minutes nan is no time"),
+        (["--papers", "/nowhere.gz"], "no file /nowhere.gz: name one of papers"),
+        (["--wheels", "/nowhere"], "/nowhere is not a folder: name one of wheels"),
+    ],
+)
+def test_what_cannot_be_used_on_the_command_line_is_named(arguments: list[str], words: str) -> None:
+    with pytest.raises(SystemExit, match=re.escape(words)) as told:
+        main(["--device", "cpu", *arguments])
+    assert "\n" not in str(told.value)
+
+
+def test_a_broken_wheel_is_named(tmp_path: Path) -> None:
+    wheel = tmp_path / "broken-1-py3-none-any.whl"
+    wheel.write_bytes(b"PK and no more")
+    with pytest.raises(SystemExit, match=r"broken-1-py3-none-any\.whl is not a whole wheel: download it again"):
+        unpack(wheel, tmp_path / "made")
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Stand for torch, the model and two steps: the first records a figure and takes too long, the second fails."""
+
+    def slow(job: Job, record: Recorder) -> None:
+        record.row("a", "b", "rate", job.limit, "/s")
+        time.sleep(60)
+
+    def fails(job: Job, record: Recorder) -> None:
+        record.row("a", "b", "rate", 2, "/s")
+        raise ValueError("no luck\nat all")
+
+    for name, work in (("fidelity", slow), ("tests", fails)):
+        monkeypatch.setitem(sys.modules, f"benchmarks.gpu_check.steps.{name}", SimpleNamespace(run=work))
+    job = Job("cpu", 0, 0, "", "", "", "", str(tmp_path), str(tmp_path / "log"))
+    monkeypatch.setattr(command, "prepare", lambda options, work: job)
+    monkeypatch.setattr(command, "load_libraries", lambda packages: None)
+    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: name)
+    return tmp_path / "out"
+
+
+def test_a_stopped_step_and_a_failed_one_leave_their_figures_and_the_time_is_kept(
+    steps: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "_NOTHING_LEFT", 0.0)
+    monkeypatch.setattr(command, "_LEAST_SECONDS", {"cpu": 1.0})
+    begun = time.monotonic()
+    assert main(["--device", "cpu", "--steps", "fidelity,tests", "--minutes", "0.04", "--out", str(steps)]) == 1
+    assert time.monotonic() - begun < 30
+    slow, failed = json.loads((steps / "gpu-check.json").read_text())["steps"]
+    assert (slow["state"], failed["state"]) == ("stopped", "failed")
+    assert [row["metric"] for step in (slow, failed) for row in step["rows"]] == ["rate", "rate"]
+    assert 1.0 <= slow["rows"][0]["value"] <= 2.4  # its share of the 2.4 seconds, and not more than all of them
+    assert failed["lines"] == ["failed: ValueError: no luck"]
+    assert "--steps" not in capsys.readouterr().err
+
+
+def test_a_step_for_which_no_time_is_left_is_not_started(steps: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--device", "cpu", "--steps", "fidelity,tests", "--minutes", "0.03", "--out", str(steps)]) == 1
+    first, second = json.loads((steps / "gpu-check.json").read_text())["steps"]
+    assert (first["state"], second["state"]) == ("stopped", "not run")
+    assert second["lines"] == [
+        "not run: no time was left; run it alone with --steps tests, or give more with --minutes."
+    ]
+    assert "0.03 minutes are short for these steps; 1 or more give every step a figure" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_named(steps: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match="name another folder with --out"):
+        main(["--device", "cpu", "--out", str(tmp_path / "file/out")])

@@ -97,7 +97,7 @@ def test_the_image_is_nvidias_with_nothing_but_our_packages_on_top(swapped: Comp
 
 
 def test_the_service_has_one_faiss_and_the_right_one() -> None:
-    for lock, faiss in (("service", "faiss-cpu"), ("service-gpu", "faiss-gpu-cu12")):
+    for lock, faiss in (("service", "faiss-cpu"), ("service-gpu", "faiss-gpu")):
         packages = [line.split("==")[0] for line in (ROOT / f"requirements/{lock}.lock").read_text().splitlines()]
         assert [name for name in packages if name.startswith("faiss")] == [faiss]
     assert read({}).services["retrieval-gpu"].environment["AKIN_VECTOR_DEVICE"] == "gpu"

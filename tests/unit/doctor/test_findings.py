@@ -113,9 +113,9 @@ def test_packages_that_are_missing_of_another_version_or_twins() -> None:
 
     assert states(numpy="2.1", httpx="0.28", faiss_cpu="1.13") == [("ok", "3 of 3 are there, in the locked versions")]
     assert states(httpx="0.28", faiss_cpu="1.13") == [("fail", "missing: numpy")]
-    (other,) = states(numpy="3.0", httpx="0.28", faiss_gpu_cu12="1.13")
+    (other,) = states(numpy="3.0", httpx="0.28", faiss_gpu="1.15")
     assert other == ("warn", "other versions than locked: numpy 3.0 (locked: 2.0 or 2.1)")
-    assert states(numpy="2.0", httpx="0.28", faiss_cpu="1.13", faiss_gpu_cu12="1.13")[0][0] == "fail"
+    assert states(numpy="2.0", httpx="0.28", faiss_cpu="1.13", faiss_gpu="1.15")[0][0] == "fail"
 
 
 def test_what_serving_needs_is_read_from_the_metadata() -> None:

@@ -91,6 +91,7 @@ async def main():
         await ask("reader")
         stream = (await fetch("reader")).text
         said["found"] = "A title" in stream and "close_stream" in stream
+        said["sessions"] = blocks.state_holder.capacity
         said["kept"] = [list(blocks._queue.pending_event_ids_session), list(blocks._queue.pending_messages_per_session)]
 
         # Many more slow searches than may run and wait.

@@ -39,6 +39,10 @@ def test_a_search_is_answered_and_leaves_no_session(said: dict[str, Any]) -> Non
     assert said["kept"] == [[], []]
 
 
+def test_gradio_keeps_few_sessions(said: dict[str, Any]) -> None:
+    assert 0 < said["sessions"] <= 100  # of 240 kB each
+
+
 def test_the_queue_is_bounded(said: dict[str, Any]) -> None:
     assert said["show_error"] is False
     taken, refused, first, last = said["queue"]

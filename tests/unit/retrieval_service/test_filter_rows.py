@@ -15,7 +15,14 @@ from akin.papers import Paper
 from retrieval_service.deadline import deadline
 from retrieval_service.errors import DeadlineExceeded, InvalidQuery, NoReferences, UnknownCategory, UnknownPaper
 from retrieval_service.filter import AllOf, AnyOf, Clause, Condition, Field, Filter, join_all, join_any, negate
-from retrieval_service.search.filters import category_codes, filter_rows, linked_rows, make_filter, rows_by_name
+from retrieval_service.search.filters import (
+    archive_notes,
+    category_codes,
+    filter_rows,
+    linked_rows,
+    make_filter,
+    rows_by_name,
+)
 from retrieval_service.search.operators import LONGEST_OF_OPERATORS, LONGEST_WITH_OPERATORS, parse_query
 from retrieval_service.search.request import SearchRequest, Withdrawn
 
@@ -220,6 +227,28 @@ def test_three_similar_categories_are_suggested_at_most(catalogue: Any) -> None:
     assert len(caught.value.detail["near"]) == 3
     with pytest.raises(UnknownCategory, match="GET /corpus lists"):
         category_codes(["zzzzzzzzzzzz"], ())
+
+
+@pytest.mark.parametrize(
+    ("query", "parameters", "named"),
+    [
+        ("dust", {}, []),
+        ("dust", {"categories": ("cmp-lg", "cs.LG")}, ["cmp-lg"]),
+        ("dust", {"categories_all": ("CMP-LG",)}, ["CMP-LG"]),
+        ("dust", {"exclude_categories": ("cmp-lg",)}, []),
+        ("dust cat:cmp-lg", {}, ["cmp-lg"]),
+        ("dust -cat:cmp-lg", {}, []),
+        ("(cat:cmp-lg OR ti:a) au:b", {}, ["cmp-lg"]),
+        ('ti:"cmp-lg"', {}, []),
+    ],
+)
+def test_an_archive_that_is_required_and_ended_is_remarked_on(
+    query: str, parameters: dict[str, Any], named: list[str]
+) -> None:
+    request = SearchRequest(text=query, **parameters)
+    notes = [str(note) for note in archive_notes(request, parse_query(query))]
+    assert len(notes) == len(named)
+    assert all(name in note for name, note in zip(named, notes, strict=True))
 
 
 def test_the_lengths_from_which_a_text_is_pasted() -> None:

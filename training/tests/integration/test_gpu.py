@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,7 +38,8 @@ def test_a_version_in_fp16_has_nearly_the_vectors_of_its_model(
         made = gpu.export_fp16(tmp_path, 1, runtime=runtime, **options)  # type: ignore[arg-type]
         folder = tmp_path / "encoder" / "1"
         assert made["folder"] == str(folder)
-        assert {path.name for path in folder.iterdir()} == {"model.onnx", "made.json"}
+        served = {*gpu.CODE, "weights", "probe.npz"} if runtime == gpu.PACKAGES else set()
+        assert {path.name for path in folder.iterdir()} == {"model.onnx", "made.json", *served}
         assert [path.name for path in (tmp_path / "encoder").iterdir()] == ["1"]
         assert made["parity"]["mean_cosine"] > 0.999
         assert made["parity"]["mean_cosine_to_version"] > 0.98
@@ -48,7 +51,7 @@ def test_a_version_in_fp16_has_nearly_the_vectors_of_its_model(
             np.prod(tensor.dims) for tensor in graph.graph.initializer if tensor.data_type != TensorProto.INT64
         )
         fused = {node.domain for node in graph.graph.node} - {"", "ai.onnx"}
-        assert bool(fused) == (runtime == "cuda")  # TensorRT supports only standard operators
+        assert bool(fused) == (runtime != "tensorrt")  # which supports only standard operators
         session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
         assert [(value.name, value.type) for value in session.get_inputs()] == [
             (name, "tensor(int64)") for name in made["inputs"]
@@ -59,6 +62,15 @@ def test_a_version_in_fp16_has_nearly_the_vectors_of_its_model(
         (alone,) = session.run(None, feed)
         padded = {name: np.pad(np.repeat(value, 3, axis=0), ((0, 0), (0, 20))) for name, value in feed.items()}
         np.testing.assert_allclose(session.run(None, padded)[0], np.repeat(alone, 3, axis=0), atol=2e-3)
+
+    # What `akin encoder gpu --runtime auto` does in the Python of a server, here on the CPU.
+    for runtime in ("torch", "ort-cuda"):
+        description = {**made, "runtime": runtime, "device": "cpu"}
+        command = [sys.executable, str(folder / "measure.py"), str(folder), json.dumps(description)]
+        found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        assert found.get("mean_cosine", 0) > 0.9999, found
+        assert found["texts_per_second"] > 0
+        assert found["one_text_ms"] > 0
 
     before = (folder / "model.onnx").read_bytes()
     with pytest.raises(SourceError, match="with other weights than model has"):

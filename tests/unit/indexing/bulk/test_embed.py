@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from akin.indexing.bulk import embed, encoders
 from akin.indexing.bulk.embed import Made, embed_here, embed_papers
 from akin.indexing.bulk.encoders import EncoderPlan
 from akin.indexing.bulk.files import MANIFEST, EmbeddingFolder, EmbeddingManifest
+from akin.indexing.bulk.on_ray import RayOptions, ray_engine
 from akin.indexing.bulk.shards import Shard, Source, find_sources, read_shards
 from akin.indexing.embedding_store import EmbeddingStore, text_digest
 from akin.papers import Paper, passage_text
@@ -279,3 +281,11 @@ def test_vectors_of_another_length_or_without_numbers_are_refused(change: tuple[
 def test_a_triton_that_does_not_answer_is_named() -> None:
     with pytest.raises(SnapshotError, match=r"127\.0\.0\.1:9.*name another by --encoder"):
         encoders.open_encoder(EncoderPlan("a" * 64, 1, 4, url="grpc://127.0.0.1:9"))
+
+
+def test_what_ray_needs_is_named_where_it_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path / "papers.jsonl", generated_papers(5))
+    monkeypatch.setitem(sys.modules, "ray", None)
+    sources = find_sources([str(source)])
+    with pytest.raises(SnapshotError, match=r"--engine ray needs Ray Data: .*extra `ray` on every node"):
+        embed_papers(sources, str(tmp_path / "out"), PLAN, ray_engine(RayOptions()), 64, lambda _: None)

@@ -1,16 +1,21 @@
 """Make the graph that a GPU runs for a version: `encoder/<version>/model.onnx` in FP16, token ids in, unit vectors out.
 
 Usage: python -m training.compression.gpu --repository DIR --version N --texts PAPERS [--source MODEL]
-[--runtime tensorrt|cuda]
+[--runtime tensorrt|cuda|packages]
+
+For `packages`, the runtimes of `model_repository/encoder` (Triton's Python backend, without NVIDIA's image), it also
+writes the weights for torch, the code that serves them, and `probe.npz`: texts with their vectors in FP32, by which
+`akin encoder gpu` compares the runtimes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +26,20 @@ from training.arrays import Floats
 from training.command import run_command
 from training.compression import calibration, parity
 from training.encoders import encode_fp32, version_encoder
-from training.errors import ParityError, PublishError, SourceError
+from training.errors import ParityError, PublishError, SourceError, UnsupportedModel
 from training.progress import log_duration
 from training.registry import publish, source
 from training.registry.supported import limit_length, replace_prompts
 
 GPU_ENCODER = "encoder"
-GPU_RUNTIMES = ("tensorrt", "cuda")
+GPU_RUNTIMES = ("tensorrt", "cuda", "packages")
+PACKAGES = "packages"
+PROJECT_ENCODER = publish.PROJECT_MODEL.with_name(GPU_ENCODER)
+CODE = ("measure.py", "model.py", "onnx_encoder.py", "runtimes.py", "torch_encoder.py")
+"""Files of the code that serves a version in Triton's Python backend."""
+
+_FOR_TORCH = ("config.json", "modules.json", "*_config.json", "*.safetensors", "*/config.json")
+_WEIGHTS = "weights"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +64,7 @@ def export_fp16(
         wanted: the model that the version was made from; None takes it from the manifest.
         texts: a file of papers that parity is measured on.
         mapping: mapping of the papers' fields, if the file needs one.
-        runtime: runtime that will run the graph, one of `GPU_RUNTIMES`.
+        runtime: what will run it, one of `GPU_RUNTIMES`.
 
     Returns:
         A description: `folder`, `inputs`, `dim`, `max_length`, `runtime`, `parity`.
@@ -67,7 +79,7 @@ def export_fp16(
         papers, calibration=200, held_out=calibration.HELD_OUT, seed=0, where=str(texts)
     ).held_out
     with log_duration(f"loading {origin.name}"):
-        from training.compression import fp16, onnx_export
+        from training.compression import onnx_export
 
         model = source.load(origin)
         found = source.weights_sha256(model, origin)
@@ -84,7 +96,7 @@ def export_fp16(
     with tempfile.TemporaryDirectory(prefix="akin-fp16-") as scratch, log_duration(f"exporting in FP16 for {runtime}"):
         exported = onnx_export.export_onnx(model, Path(scratch), manifest["recipe"].get("dimensions"))
         inputs = onnx_export.inputs(exported)
-        graph = fp16.convert_fused(exported, model) if runtime == "cuda" else fp16.convert(exported)
+        graph = _in_fp16(exported, model, runtime)
     with log_duration(f"checking parity on {len(held_out)} held-out texts"):
         limit_length(model, manifest["max_length"])
         # The prompt is a part of the text here, so that the three are given the same tokens.
@@ -116,7 +128,15 @@ def export_fp16(
         "max_length": manifest["max_length"],
         "parity": agreement,
     }
-    target = _publish(repository, version, graph.SerializeToString(), made)
+
+    def add(staged: Path) -> None:
+        """Write what the runtimes of packages need."""
+        for name in CODE:
+            shutil.copyfile(PROJECT_ENCODER / name, staged / name)
+        _save_weights(model, staged / _WEIGHTS)
+        _save_probe(staged / "probe.npz", tokenizer, texts_as_queries, manifest["max_length"], true)
+
+    target = _publish(repository, version, graph.SerializeToString(), made, add if runtime == PACKAGES else None)
     return {**made, "folder": str(target)}
 
 
@@ -141,14 +161,64 @@ def _run(graph: bytes, tokenizer: Path, texts: Sequence[str], inputs: Sequence[s
     return np.concatenate(rows)
 
 
-def _publish(repository: Path, version: int, graph: bytes, made: dict[str, Any]) -> Path:
-    """Publish the folder of a version; an older folder is replaced, because it was made from the same weights."""
+def _in_fp16(exported: Any, model: Any, runtime: str) -> Any:
+    """Return the graph in FP16 as a runtime is fastest with it."""
+    from training.compression import fp16
+
+    if runtime == "tensorrt":
+        return fp16.convert(exported)
+    try:
+        return fp16.convert_fused(exported, model)
+    except UnsupportedModel:
+        if runtime == "cuda":
+            raise
+        return fp16.convert(exported)
+
+
+def _save_weights(model: Any, folder: Path) -> None:
+    """Write the model as sentence-transformers saves it, without its tokenizer, which `text_encoder` has."""
+    with tempfile.TemporaryDirectory(prefix="akin-weights-") as scratch:
+        model.save_pretrained(scratch, create_model_card=False)
+        for pattern in _FOR_TORCH:
+            for path in Path(scratch).glob(pattern):
+                if not path.name.startswith("tokenizer"):
+                    target = folder / path.relative_to(scratch)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path, target)
+
+
+def _save_probe(path: Path, tokenizer: Path, texts: Sequence[str], max_length: int, vectors: Floats) -> None:
+    """Write the token ids of texts, padded to the longest, and their vectors."""
+    from training.compression import tokens
+
+    rows = [feed["input_ids"][0] for feed in tokens.feeds(tokenizer, texts, ["input_ids"], max_length)]
+    ids = np.zeros((len(rows), max(map(len, rows))), np.int64)
+    mask = np.zeros_like(ids)
+    for row, found in enumerate(rows):
+        ids[row, : len(found)], mask[row, : len(found)] = found, 1
+    np.savez(path, input_ids=ids, attention_mask=mask, vectors=np.asarray(vectors, np.float32))
+
+
+def _publish(
+    repository: Path, version: int, graph: bytes, made: dict[str, Any], add: Callable[[Path], None] | None = None
+) -> Path:
+    """Publish the folder of a version; an older folder is replaced, because it was made from the same weights.
+
+    Args:
+        repository: Triton's model repository.
+        version: number of the version.
+        graph: the graph.
+        made: the description.
+        add: writes further files into the folder.
+    """
     model = repository / GPU_ENCODER
     target = model / str(version)
     with publish.staging_folder(repository, GPU_ENCODER) as staged:
         try:
             (staged / "model.onnx").write_bytes(graph)
             (staged / "made.json").write_text(json.dumps(made, indent=1) + "\n")
+            if add is not None:
+                add(staged)
             publish.finish(staged)
             replace_folder(staged, target)
         except OSError as error:

@@ -68,7 +68,8 @@ class Figures(TrainerCallback):
         figures = {name: float(value) for name, value in logs.items() if isinstance(value, int | float)}
         if "loss" in figures and self._busy:
             world = max(1, args.world_size)
-            figures["pairs_per_second"] = self._steps * args.train_batch_size * world / self._busy
+            pairs = args.train_batch_size * args.gradient_accumulation_steps * world
+            figures["pairs_per_second"] = self._steps * pairs / self._busy
             self._busy, self._steps = 0.0, 0
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": state.global_step, **figures}) + "\n")

@@ -36,6 +36,9 @@ class TrainerConfig(Section, frozen=True):
     epochs: Annotated[Above0, explain("passes through the pairs")]
     steps: Annotated[Positive | None, explain("steps to train instead of `epochs`")]
     batch_size: Annotated[int, Meta(ge=2), explain("pairs in a step on each device")]
+    accumulate: Annotated[
+        Positive, explain("batches whose gradients make one step; each batch ranks among its own texts alone")
+    ]
     learning_rate: Annotated[Above0, explain("highest learning rate")]
     schedule: Annotated[Literal["linear", "cosine", "constant_with_warmup"], explain("learning rate after the warm-up")]
     warmup: Annotated[Share, explain("share of the steps in which the learning rate rises")]
@@ -54,6 +57,7 @@ class TrainerConfig(Section, frozen=True):
     base_weight: Annotated[
         PartialShare, explain("share of the base model's weights in the final average (Wortsman et al., 2022)")
     ]
+    compile: Annotated[bool, explain("compile the model with torch.compile, which takes a minute at the start")]
     streaming: Annotated[
         bool, explain("stream the pairs through a shuffle buffer of at least 10,000 instead of mapping a table")
     ]

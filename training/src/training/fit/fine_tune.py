@@ -279,12 +279,14 @@ def _arguments(task: Task, precision: models.Precision, device: str) -> Any:
     if settings.streaming and steps < 0:
         with task.pairs.open("rb") as file:
             lines = sum(1 for _ in file)
-        steps = max(1, int(lines * settings.epochs) // (settings.batch_size * processes))
+        steps = max(1, int(lines * settings.epochs) // (settings.batch_size * processes * settings.accumulate))
     return SentenceTransformerTrainingArguments(
         output_dir=str(task.folder / CHECKPOINTS),
         num_train_epochs=settings.epochs,
         max_steps=steps,
         per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulate,
+        torch_compile=settings.compile,
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.schedule,
         warmup_ratio=settings.warmup,

@@ -82,6 +82,7 @@ class RankingLoss(Loss, tag="mnrl", frozen=True):
     scale: Scale
     symmetric: Annotated[bool, explain("also rank the queries of a batch for each passage")]
     hardness: Annotated[AtLeast0, explain("weight of hard negatives in a batch (Lan et al., 2025, alpha)")]
+    gather: Annotated[bool, explain("rank among the passages of all devices that train together (`--processes`)")]
 
     def _arguments(self, model: SentenceTransformer) -> dict[str, Any]:
         from training.fit.cosine import exact_cosine
@@ -93,6 +94,7 @@ class RankingLoss(Loss, tag="mnrl", frozen=True):
             "similarity_fct": exact_cosine,
             "directions": both if self.symmetric else both[:1],
             "partition_mode": "per_direction" if self.symmetric else "joint",
+            "gather_across_devices": self.gather,
             **hard,
         }
 

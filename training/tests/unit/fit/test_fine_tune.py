@@ -1,5 +1,6 @@
 """A training that cannot train, or that diverges, is an error and saves nothing."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +16,8 @@ from training.pipeline.composition import compose
 from training.tracking import NO_TRACKER
 
 
-def task_of(folder: Path, pairs: int, *overrides: str) -> Task:
-    configuration = compose(["experiment=smoke", "tracking=none", *overrides])
+def task_of(folder: Path, pairs: int, *overrides: str, experiment: str = "smoke") -> Task:
+    configuration = compose([f"experiment={experiment}", "tracking=none", *overrides])
     path = folder / "pairs.jsonl"
     path.write_text("".join(f'{{"anchor": "title {n}", "positive": "abstract {n}"}}\n' for n in range(pairs)))
     return Task(
@@ -75,7 +76,29 @@ def test_weights_that_are_not_finite_are_an_error(value: float) -> None:
 def test_a_loss_that_is_not_finite_stops_the_training(name: str, value: float, tmp_path: Path) -> None:
     figures = Figures(tmp_path / "metrics.jsonl", NO_TRACKER)
     state: Any = SimpleNamespace(is_world_process_zero=True, global_step=7, max_steps=20)
-    arguments: Any = SimpleNamespace(world_size=1, train_batch_size=16)
+    arguments: Any = SimpleNamespace(world_size=1, train_batch_size=16, gradient_accumulation_steps=1)
     figures.on_log(arguments, state, Any, {name: 0.5})
     with pytest.raises(FitError, match=f"until step 7 are {value}.*trainer.learning_rate"):
         figures.on_log(arguments, state, Any, {name: value})
+
+
+def test_the_recipe_for_a_gpu_takes_the_keys_of_large_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = task_of(
+        tmp_path, 64, "data.papers=papers.jsonl", "loss=cached_mnrl",
+        "loss.mini_batch_size=8", "loss.gather=true", "trainer.accumulate=3", "trainer.compile=true",
+        "trainer.streaming=true", "trainer.batch_size=4", experiment="arxiv_gpu",
+    )  # fmt: skip
+    arguments = module._arguments(task, "fp32", "cpu")
+    assert (arguments.gradient_accumulation_steps, arguments.torch_compile) == (3, True)
+    assert arguments.max_steps == 64 // (4 * 3)  # a stream does not know its length
+    made = task.loss._arguments(SimpleNamespace())  # type: ignore[arg-type]
+    assert (made["gather_across_devices"], made["mini_batch_size"]) == (True, 8)
+
+
+def test_pairs_a_second_count_every_batch_of_a_step(tmp_path: Path) -> None:
+    figures = Figures(tmp_path / "metrics.jsonl", NO_TRACKER)
+    figures._busy, figures._steps = 2.0, 5
+    state = SimpleNamespace(is_world_process_zero=True, global_step=5, max_steps=9)
+    arguments = SimpleNamespace(world_size=1, train_batch_size=8, gradient_accumulation_steps=3)
+    figures.on_log(arguments, state, SimpleNamespace(), {"loss": 0.5})  # type: ignore[arg-type]
+    assert json.loads((tmp_path / "metrics.jsonl").read_text())["pairs_per_second"] == 5 * 8 * 3 / 2

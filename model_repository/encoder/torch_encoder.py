@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from itertools import accumulate, chain, pairwise
@@ -62,15 +62,20 @@ class TorchEncoder:
         dim: The length of a vector.
         max_length: The most tokens of a text that are read.
         pad_id: The id of padding.
+        on_gpu: True if it computes on a GPU.
     """
 
-    def __init__(self, folder: Path, device: str, dtype: Any, *, graphs: bool = True, compiled: bool = False) -> None:
+    def __init__(
+        self, folder: Path, device: str, dtype: Any, *,
+        max_length: int | None = None, graphs: bool = True, compiled: bool = False,
+    ) -> None:  # fmt: skip
         """Load the weights.
 
         Args:
             folder: The folder.
             device: `cuda` or `cpu`.
             dtype: The type in which matrices are multiplied.
+            max_length: The most tokens of a text that are read; None for what the folder says.
             graphs: Record runs as CUDA graphs; without effect on a CPU.
             compiled: Compile the forward pass with torch.compile, which takes a minute.
 
@@ -81,11 +86,12 @@ class TorchEncoder:
         if config.get("model_type") != "bert" or config.get("hidden_act", "gelu") != "gelu":
             raise UnsupportedModel(f"it computes BERT with GELU only, and {folder.name} is {config.get('model_type')}")
         self._device, self._dtype = torch.device(device), dtype
-        self._graphs = graphs and device == "cuda"
+        self.on_gpu = device == "cuda"
+        self._graphs = graphs and self.on_gpu
         self._heads: int = config["num_attention_heads"]
         self._epsilon: float = config.get("layer_norm_eps", 1e-12)
         self.dim: int = config["hidden_size"]
-        self.max_length = min(_max_length(folder), config["max_position_embeddings"])
+        self.max_length = min(max_length or _max_length(folder), config["max_position_embeddings"])
         self.pad_id: int = config.get("pad_token_id") or 0
         self._mean = _pools_by_mean(folder)
         self._load(_weights(folder), config["num_hidden_layers"])
@@ -302,3 +308,68 @@ def _pools_by_mean(folder: Path) -> bool:
     if pooling.get("pooling_mode_cls_token") or mode in ("cls", ["cls"]):
         return False
     raise UnsupportedModel("its pooling is neither the mean nor the first token")
+
+
+class TorchRuntime:
+    """Encoder of a version's weights on padded rows, as `runtimes.open_encoder` returns it.
+
+    Attributes:
+        name: The runtime, with its version.
+        inputs: The names of the tensors that it reads; types of tokens are all 0.
+    """
+
+    def __init__(self, encoder: TorchEncoder, dim: int) -> None:
+        """Take the encoder, and the number of dimensions that a vector keeps."""
+        self.name = f"torch {torch.__version__}"
+        self.inputs = ["input_ids", "attention_mask"]
+        self._encoder = encoder
+        self._dim = dim
+
+    def start(self, tensors: Mapping[str, Any]) -> Any:
+        """Return the vectors of int64 tensors [rows, length], float32 [rows, dim], on the device."""
+        ids, mask = (
+            torch.utils.dlpack.from_dlpack(tensor.to_dlpack() if hasattr(tensor, "to_dlpack") else tensor)
+            for tensor in (tensors[name] for name in self.inputs)
+        )
+        vectors = self._encoder.run_flat(ids[mask.bool()].int(), mask.sum(dim=1).tolist())
+        return functional.normalize(vectors[:, : self._dim], dim=1) if self._dim < vectors.shape[1] else vectors
+
+    def finish(self, started: Any) -> Any:
+        """Return the vectors in main memory."""
+        return started.cpu().contiguous()
+
+    def warm_up(self) -> None:
+        """Run, and on a GPU record, the usual shapes."""
+        lengths = [min(each, self._encoder.max_length) for each in (16, 128, 256)]
+        for capacity in CAPACITIES[:-1]:
+            for length in lengths if self._encoder.on_gpu else lengths[:1]:
+                rows = min(64, max(1, capacity // length))
+                ids = torch.full((rows * length,), self._encoder.pad_id, dtype=torch.int32)
+                self._encoder.run_flat(ids, [length] * rows)
+
+
+def open_torch(folder: Path, made: Mapping[str, Any]) -> TorchRuntime:
+    """Load a version's weights; the arguments are those of `runtimes.open_encoder`.
+
+    Raises:
+        Unusable: torch cannot use the device, or does not compute this model.
+    """
+    from runtimes import Unusable, first_line
+
+    if made["device"] == "cuda":
+        if not torch.cuda.is_available():
+            built = f"is built for CUDA {torch.version.cuda}" if torch.version.cuda else "is built for CPUs"
+            raise Unusable(
+                f"torch {torch.__version__} {built} and sees no GPU: install a build that this machine's driver can run"
+            )
+        try:
+            _varlen()
+        except ImportError as error:
+            raise Unusable(f"torch {torch.__version__} is too old: install 2.10 or newer") from error
+    dtype = torch.float16 if made["device"] == "cuda" else torch.float32
+    try:
+        weights = folder / made.get("weights", "weights")
+        encoder = TorchEncoder(weights, made["device"], dtype, max_length=made["max_length"])
+    except (UnsupportedModel, OSError, ImportError, KeyError) as error:
+        raise Unusable(f"torch's runtime does not compute this model: {first_line(error)}") from error
+    return TorchRuntime(encoder, made["dim"])
