@@ -146,7 +146,7 @@ demo: setup ## index papers (CORPUS=file, default the sample), start everything,
 
 .PHONY: bench
 bench: setup $(if $(filter encoder,$(NAME)),.venv-peers/ready .venv-infinity/ready) \
-  $(if $(filter retrieval,$(NAME)),.venv-retrieval/ready) $(if $(filter arrivals retrieval,$(NAME)),.venv-loadtests/ready) ## run a measurement: make bench NAME=relevance ARGS="path/to/beir/folder …"
+  $(if $(filter retrieval,$(NAME)),.venv-retrieval/ready) $(if $(filter arrivals fleet retrieval,$(NAME)),.venv-loadtests/ready) ## run a measurement: make bench NAME=relevance ARGS="path/to/beir/folder …"
 	@.venv/bin/python -m benchmarks $(NAME) $(ARGS)
 
 # The Python that has torch and sentence-transformers; on a machine without this project's environments, its own.

@@ -28,6 +28,7 @@ from akin.registry.versions import (
     promoted_number,
     promoted_version,
 )
+from akin.storage.digest import file_digest
 from akin.storage.durable import replace_file, sync, sync_folder
 from akin.storage.locks import hold_lock
 
@@ -98,8 +99,14 @@ def push_snapshot(data: Path, address: str, snapshot: str | None, say: Say) -> B
     return bundle
 
 
-def fetch_models(repository: Path, source: str, say: Say) -> Bundle:
+def fetch_models(repository: Path, source: str, say: Say, *, older: bool = False) -> Bundle:
     """Fetch models into a repository. A version appears when it is complete, and the pointers to them last.
+
+    Args:
+        repository: Triton's model repository.
+        source: Address of the bundles, or of one of them.
+        say: Called with messages.
+        older: True to go back to models whose history of promotions is the beginning of the one here, which stays.
 
     Raises:
         BucketError: The models cannot be fetched, the repository cannot be written, or it has another version of the
@@ -110,7 +117,7 @@ def fetch_models(repository: Path, source: str, say: Say) -> Bundle:
     try:
         repository.mkdir(parents=True, exist_ok=True)
         with hold_lock(repository / ".fetch.lock", 600.0, busy):
-            _check_versions(repository, place, bundle)
+            _check_versions(repository, place, bundle, older)
             staging = repository / _STAGING
             shutil.rmtree(staging, ignore_errors=True)
             try:
@@ -130,8 +137,14 @@ def fetch_models(repository: Path, source: str, say: Say) -> Bundle:
     return bundle
 
 
-def fetch_snapshot(data: Path, source: str, say: Say) -> Bundle:
+def fetch_snapshot(data: Path, source: str, say: Say, *, live: bool = True) -> Bundle:
     """Fetch a snapshot and make it the live one; one that is there already is not fetched again.
+
+    Args:
+        data: The data folder.
+        source: Address of the bundles, or of one of them.
+        say: Called with messages.
+        live: False to leave the live snapshot as it is.
 
     Raises:
         BucketError: It cannot be fetched or written. The live snapshot stays the same.
@@ -157,14 +170,15 @@ def fetch_snapshot(data: Path, source: str, say: Say) -> Bundle:
                 _lift(building / "snapshot", building)
                 snapshots.publish(building)
         _fetch_map(data, place, bundle)
-        snapshots.use(bundle.name)
+        if live:
+            snapshots.use(bundle.name)
     except RetrievalError as error:
         raise BucketError(str(error)) from error
     except OSError as error:
         raise BucketError(
             f"cannot write {error.filename or data}: {error.strerror or error}. AKIN_DATA moves it."
         ) from error
-    say(f"snapshot {bundle.name} is live")
+    say(f"snapshot {bundle.name} is {'live' if live else 'here'}")
     return bundle
 
 
@@ -192,7 +206,7 @@ def _is_there(repository: Path, path: str, bundle: Bundle) -> bool:
     return len(parts) > 2 and (parts[1].isdigit() or parts[1] == EVALUATIONS) and (repository / path).is_file()
 
 
-def _check_versions(repository: Path, place: Place, bundle: Bundle) -> None:
+def _check_versions(repository: Path, place: Place, bundle: Bundle, older: bool) -> None:
     """Check that no version here has a number of the bundle and another content, and that no history would be lost.
 
     Raises:
@@ -212,8 +226,8 @@ def _check_versions(repository: Path, place: Place, bundle: Bundle) -> None:
                 )
         history = repository / path
         if parts[-1] == HISTORY and history.is_file():
-            known = history.read_bytes()
-            if not place.read(f"files/{bundle.files[path].sha256}").startswith(known):
+            known, pushed = history.read_bytes(), place.read(f"files/{bundle.files[path].sha256}")
+            if not (pushed.startswith(known) or (older and known.startswith(pushed))):
                 raise BucketError(
                     f"{history} has promotions that {place.address} does not have: fetch into another "
                     "AKIN_MODEL_REPOSITORY, or push this one."
@@ -237,7 +251,10 @@ def _publish_models(staging: Path, repository: Path) -> None:
             sync(to.parent)
     for name in (HISTORY, CONFIG, POINTER):
         for file in sorted(staging.glob(f"*/{name}")):
-            replace_file(repository / file.parent.name / name, file.read_bytes())
+            target, content = repository / file.parent.name / name, file.read_bytes()
+            if name == HISTORY and target.is_file() and target.read_bytes().startswith(content):
+                continue  # an older bundle: what was promoted since stays known
+            replace_file(target, content)
 
 
 def _check_sizes(folder: Path, bundle: Bundle, own: dict[str, str]) -> None:
@@ -248,7 +265,10 @@ def _check_sizes(folder: Path, bundle: Bundle, own: dict[str, str]) -> None:
     """
     for path, name in own.items():
         file = folder / name
-        if not file.is_file() or file.stat().st_size != bundle.files[path].size:
+        record = bundle.files[path]
+        # The manifest has the digests of all other files, which the service verifies.
+        other = name == "manifest.json" and file.is_file() and file_digest(file) != record.sha256
+        if not file.is_file() or file.stat().st_size != record.size or other:
             raise BucketError(f"{folder} is another snapshot of the same id ({name}): remove it, then fetch again.")
 
 

@@ -11,6 +11,7 @@ NAMES = (
     "conditions",
     "drift",
     "encoder",
+    "fleet",
     "fusion",
     "gpu",
     "long_queries",

@@ -102,6 +102,7 @@ def _measure(options: Options, measured: MeasuredStack, place: Path) -> bool:
             options.limit_ms,
             options.duration,
             options.budget,
+            given=options.rates,
             spacing=options.spacing,
             seed=options.seed,
             began=began,

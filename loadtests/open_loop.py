@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import gevent
@@ -58,6 +58,7 @@ def find_rate(
     seconds: float,
     budget: float,
     *,
+    given: Sequence[float] = (),
     spacing: str,
     seed: int,
     began: float,
@@ -72,6 +73,7 @@ def find_rate(
         limit_ms: The limit.
         seconds: The duration for which a rate is sustained.
         budget: The time limit for finding the rate, in seconds; sustaining it takes more time.
+        given: Rates that are sustained in turn, instead of looking for the highest.
         spacing: The spacing of arrivals, as for `arrivals`.
         seed: The seed of the arrivals; each trial has others.
         began: The start of the run, by `time.time()`.
@@ -88,6 +90,14 @@ def find_rate(
 
     deadline = time.monotonic() + budget
     try:
+        for wanted in given:
+            before_sustained()
+            trial = attempt(wanted, seconds, sustained=True)
+            if trial.fast and (run.highest is None or wanted > run.highest.rate):
+                run.highest = trial
+        if given:
+            run.why_ended = "only the given rates were measured"
+            return run
         while (rate := rates.next()) is not None:
             if time.monotonic() > deadline:
                 run.why_ended = "the time limit for finding the rate was reached"

@@ -43,6 +43,7 @@ class Options:
         spacing: How arrivals at a constant rate are spaced; one of `SPACINGS`.
         limit_ms: The highest p95 at which a rate counts as fast, in ms.
         budget: The time limit for finding the highest rate, in seconds.
+        rates: The rates to measure instead of looking for the highest fast one; empty to look for it.
         rate: The requests a second of a soak.
         every: The seconds between two hot swaps of a soak.
         times: The rate of an overload, as a multiple of the highest one that is sustained.
@@ -66,6 +67,7 @@ class Options:
     spacing: str
     limit_ms: float
     budget: float
+    rates: tuple[float, ...]
     rate: float
     every: float
     times: float
@@ -108,6 +110,7 @@ def read_options(arguments: Sequence[str], environ: Mapping[str, str] = os.envir
         spacing=getattr(given, "spacing", ""),
         limit_ms=getattr(given, "p95", 0.0),
         budget=getattr(given, "budget", 0.0),
+        rates=getattr(given, "rates", ()),
         rate=getattr(given, "rate", 0.0),
         every=getattr(given, "every", 0.0),
         times=getattr(given, "times", 0.0),
@@ -185,6 +188,9 @@ def _parser() -> _Parser:
     rate.add_argument("--duration", type=seconds, default=30.0, help="at the highest rate (30s)")
     rate.add_argument("--budget", type=seconds, default=180.0, help="time limit for finding that rate (3m)")
     rate.add_argument("--p95", type=_milliseconds, default=100.0, help="limit in ms (100)")
+    rate.add_argument(
+        "--rates", type=_rates, default=(), help="measure these rates, with commas between them, and look for no other"
+    )
     rate.add_argument("--requests", choices=REQUESTS, default="short", help="kind of requests (short)")
     rate.add_argument("--mode", choices=SEARCH_MODES, default="hybrid", help="mode of the searches (hybrid)")
     rate.add_argument(
@@ -229,6 +235,10 @@ def _number(kind: str, least: float, most: float) -> Callable[[str], float]:
 
 _rate = _number("number", 0.1, 1_000)
 _milliseconds = _number("number of milliseconds", 1, 60_000)
+
+
+def _rates(text: str) -> tuple[float, ...]:
+    return tuple(_rate(part) for part in text.split(","))
 
 
 def _whole_number(least: int, most: int) -> Callable[[str], int]:

@@ -21,6 +21,7 @@ from akin.edge.observed import set_up_logs
 from akin.edge.serving import server_config
 from akin.settings import SettingsError
 from akin.settings.unknown import warnings
+from retrieval_service.adapters.redis_accounts import RedisNotInstalled
 from retrieval_service.app import create_app
 from retrieval_service.memory import limit_arenas
 from retrieval_service.metrics_app import create_metrics_app
@@ -52,6 +53,9 @@ def main() -> int:
             app = create_app(settings)
         except CollectionError as error:
             print(f"retrieval_service: AKIN_COLLECTION is {settings.collection}, and {error}", file=sys.stderr)
+            return 2
+        except RedisNotInstalled as error:
+            print(f"retrieval_service: AKIN_RATE_REDIS is set, and {error}", file=sys.stderr)
             return 2
         try:
             tracing.start("akin-service", settings.traces, settings.traces_share)

@@ -21,9 +21,11 @@ from akin.edge.observed import Observed
 from akin.edge.proxies import trust_in
 from akin.feedback.store import FeedbackStore
 from akin.keys import KeyFile, KeyRing
+from retrieval_service.accounts import LocalAccounts
 from retrieval_service.adapters.faiss_index import use_one_thread
 from retrieval_service.adapters.gpu_index import GpuOptions
 from retrieval_service.adapters.milvus_collection import milvus_options
+from retrieval_service.adapters.redis_accounts import SharedAccounts
 from retrieval_service.adapters.triton import TritonConnection
 from retrieval_service.adapters.triton_reranker import TritonReranker
 from retrieval_service.admission import Admission
@@ -88,6 +90,7 @@ def create_app(
 
     Raises:
         CollectionError: Searches are to be collected, and the package for it is not installed.
+        RedisNotInstalled: Requests are to be counted in Redis, and the package for it is not installed.
     """
     settings = settings or Settings()
     if settings.collection != "off":
@@ -98,6 +101,7 @@ def create_app(
     ring = None if settings.keys == "off" else KeyRing(KeyFile(settings.keys_file))
     origins = parse_origins(settings.cors_origins)
     mcp_endpoint = mcp.McpEndpoint(origins)
+    accounts = _accounts_of(settings, metrics)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -160,6 +164,8 @@ def create_app(
                 await bulk.finish()
                 await reads.finish()
                 await live.stop()
+                if isinstance(accounts, SharedAccounts):
+                    await accounts.close()
                 if collector:
                     await asyncio.to_thread(collector.stop)
 
@@ -172,7 +178,8 @@ def create_app(
     if ring is not None:
         middleware.append(Middleware(Access, ring=ring))
     if settings.rate_limit or ring is not None:
-        middleware.append(Middleware(RateLimit, rate=settings.rate_limit, burst=settings.rate_burst, trusted=trusted))
+        limit = settings.rate_limit, settings.rate_burst, accounts
+        middleware.append(Middleware(RateLimit, *limit, trusted=trusted))
     of_papers = (search, searches, feedback_route, feed, export, citations, lists, neighbourhood, references, papers)
     parts = (*of_papers, corpus_map, embed, embeddings, models, rerank, resolve, health, docs)
     routes = [route for part in parts for route in part.ROUTES]
@@ -184,6 +191,7 @@ def create_app(
     app.state.metrics = metrics
     app.state.data = settings.data
     app.state.keys = ring
+    app.state.accounts = accounts
     hosts = AllowedHosts.of(settings.service_host, parse_hosts(settings.allowed_hosts))
     headers = api_headers(docs.STYLE_SOURCE)
     shedding = Shedding(app.build_middleware_stack(), app, metrics, headers, settings.service_root_path)
@@ -227,6 +235,12 @@ def triton_of(settings: Settings) -> TritonConnection:
         repository=settings.model_repository,
         query_seconds=settings.embed_seconds,
     )
+
+
+def _accounts_of(settings: Settings, metrics: Metrics) -> LocalAccounts | SharedAccounts:
+    local = LocalAccounts(settings.rate_burst)
+    url = settings.rate_redis.get_secret_value()
+    return SharedAccounts(url, settings.rate_burst, local, metrics) if url else local
 
 
 def _feedback_of(settings: Settings, metrics: Metrics) -> Feedback | None:

@@ -43,6 +43,10 @@ class Metrics:
         for error in (Overloaded, DeadlineExceeded, BodyTooSlow):
             # Start every label at 0: `rate` needs an earlier value to show the first refusal.
             self._refused.labels(error.code)
+        self._shared_limits = gauge(
+            "akin_rate_limits_shared", "1 while Redis counts requests for all machines, 0 while each counts its own."
+        )
+        self._limit_failures = counter("akin_rate_limit_failures_total", "Times that Redis did not count a request.")
         self._stages = histogram("akin_search_stage_seconds", "Time in a stage of a search.", ["stage"])
         self._degraded = counter("akin_degraded_searches_total", "Hybrid searches answered by lexical search alone.")
         self._rerank_failures = counter(
@@ -99,6 +103,12 @@ class Metrics:
     def record_refusal(self, error: RetrievalError) -> None:
         """Record a request that was refused, or given up before it was answered."""
         self._refused.labels(error.code).inc()
+
+    def record_shared_limits(self, shared: bool) -> None:
+        """Record that Redis has counted a request for all machines, or has failed to."""
+        self._shared_limits.set(shared)
+        if not shared:
+            self._limit_failures.inc()
 
     def record_search(self, timings: Timings, degraded: bool, reranked: int = 0) -> None:
         """Record a search that was answered, and how many of its results were reranked."""

@@ -24,6 +24,7 @@ from akin.cli import (
     encoder,
     evaluate,
     feedback,
+    fleet,
     index,
     index_maintenance,
     keys,
@@ -56,6 +57,7 @@ app.add_typer(reranker.app, name="reranker")
 app.add_typer(bundles.push, name="push")
 app.add_typer(bundles.fetch, name="fetch")
 app.add_typer(cloud.app, name="cloud")
+app.add_typer(fleet.app, name="fleet")
 index_maintenance.add_to(index.app)
 app.add_typer(index.app, name="index")
 app.add_typer(keys.app, name="keys")

@@ -314,7 +314,7 @@ class LogFormat(EnvironmentSettings):
 
 
 class Sources(EnvironmentSettings):
-    """Addresses that a server fetches its files from at its start."""
+    """Addresses that servers fetch their files from."""
 
     models_source: str = Field(
         default="",
@@ -326,6 +326,12 @@ class Sources(EnvironmentSettings):
         description="Address of the snapshot that a container of the service fetches at its start, as `akin push "
         "snapshot` prints it.",
     )
+    fleet_store: str = Field(
+        default="",
+        description="Object store that the machines of a fleet share, such as `gs://bucket/fleet`, for `akin fleet` "
+        "([scaling.md](scaling.md#a-fleet-of-machines)).",
+    )
+    fleet_channel: str = Field(default="live", description="Channel of that store: names what its machines serve.")
 
 
 class Logging(LogFormat):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from akin.edge import parse_origins
 from akin.settings.places import (
@@ -35,6 +36,12 @@ def _cores() -> int:
 
 def _origins(value: str) -> str:
     parse_origins(value)
+    return value
+
+
+def _redis(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"|rediss?://([^/\s@]*@)?[^/\s@]+(/\d*)?(\?\S*)?|unix://\S+", value.get_secret_value()):
+        raise ValueError("must look like redis://:password@10.0.0.5:6379/0, or begin with rediss:// or unix://")
     return value
 
 
@@ -90,6 +97,12 @@ class ServiceSettings(
         "([security.md](security.md#limits-of-rate)). 0: no limit.",
     )
     rate_burst: int = Field(default=20, ge=1, le=100_000, description="Requests that such a client may send at once.")
+    rate_redis: Annotated[SecretStr, AfterValidator(_redis)] = Field(
+        default=SecretStr(""),
+        description="Redis in which the machines of a fleet count these requests together, such as "
+        "`redis://:password@10.0.0.5:6379/0` ([scaling.md](scaling.md#limits-of-rate-for-all-machines-together)); it "
+        "needs the extra `scale`. Default: each machine counts its own.",
+    )
 
     mcp: bool = Field(
         default=True,

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from retrieval_service.adapters.redis_accounts import SharedAccounts
 from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.errors import NoSnapshot, NotHere, RetrievalError
 from retrieval_service.redaction import redact_message, redact_text
@@ -35,6 +36,10 @@ async def ready(request: Request) -> Response:
     if (ring := request.app.state.keys) is not None:
         ring.look()
         components["keys"] = {"status": "ok" if ring.trouble is None else "unreadable"}
+    if isinstance(accounts := request.app.state.accounts, SharedAccounts):
+        components["limits"] = {"status": "ok"}
+        if accounts.trouble is not None:
+            components["limits"] = {"status": "local", "reason": redact_text(accounts.trouble)}
     body = {"status": _status(corpus), "components": components}
     if corpus.current is None:
         return json_response(body, 503, {"Retry-After": str(NoSnapshot.retry_after)})

@@ -1,4 +1,4 @@
-"""Reverse proxy with TLS in front of several servers, each below a path."""
+"""Reverse proxies for tests: nginx, and one with TLS in front of several servers, each below a path."""
 
 from __future__ import annotations
 
@@ -13,6 +13,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+RUNNING = """daemon off; worker_processes 1; pid {folder}/pid; error_log stderr; {user}
+events {{ }}
+http {{
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    {servers}
+}}
+"""
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

@@ -18,21 +18,12 @@ import pytest
 
 from akin.keys import KeyFile
 from akin.stack.processes import free_ports
-from tests.integration.proxy import certificate
+from tests.integration.proxy import NGINX, RUNNING, certificate
 from tests.integration.service import start_service
 from tests.servers import await_answer, started_page
 
 ROOT = Path(__file__).parents[3]
 CONFIGURATION = ROOT / "deploy" / "proxy" / "nginx.conf"
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-RUNNING = """daemon off; worker_processes 1; pid {folder}/pid; error_log stderr; {user}
-events {{ }}
-http {{
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    {servers}
-}}
-"""
 
 
 @pytest.fixture(scope="module")

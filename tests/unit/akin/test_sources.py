@@ -204,6 +204,32 @@ def test_another_snapshot_of_the_same_id_is_not_taken_for_it(data: Path, address
         sources.fetch_snapshot(data, address, quiet)
 
 
+def test_a_manifest_of_the_same_size_is_told_apart_by_its_digest(data: Path, address: str) -> None:
+    sources.push_snapshot(data, address, None, quiet)
+    manifest = data / "snapshots" / NAME / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("papers.jsonl", "others.jsonl"))
+    with pytest.raises(BucketError, match=r"another snapshot of the same id \(manifest\.json\)"):
+        sources.fetch_snapshot(data, address, quiet)
+
+
+def test_an_older_bundle_of_models_takes_no_history_away(repository: Path, address: str, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    older = sources.push_models(repository, address, (), quiet)
+    set_promoted_version(repository, 3)
+    with (repository / MODEL / "PROMOTIONS.jsonl").open("a") as history:
+        history.write('{"version": 3}\n')
+    sources.push_models(repository, address, (), quiet)
+    sources.fetch_models(there, address, quiet)
+    with pytest.raises(BucketError, match="has promotions that"):
+        sources.fetch_models(there, f"{address}@{older.digest}", quiet)
+    sources.fetch_models(there, f"{address}@{older.digest}", quiet, older=True)
+    assert promoted_version(there).number == 2
+    assert (there / MODEL / "PROMOTIONS.jsonl").read_text() == '{"version": 2}\n{"version": 3}\n'
+    (there / MODEL / "PROMOTIONS.jsonl").write_text('{"version": 1}\n')
+    with pytest.raises(BucketError, match="has promotions that"):
+        sources.fetch_models(there, f"{address}@{older.digest}", quiet, older=True)
+
+
 def test_without_a_snapshot_there_is_nothing_to_push(address: str, tmp_path: Path) -> None:
     with pytest.raises(BucketError, match="akin index build sample"):
         sources.push_snapshot(tmp_path, address, None, quiet)

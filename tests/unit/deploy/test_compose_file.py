@@ -24,7 +24,8 @@ READERS: dict[type[EnvironmentSettings], list[str]] = {
 FIXED = {
     *("AKIN_DATA", "AKIN_MODEL_REPOSITORY", "AKIN_SERVICE_HOST", "AKIN_SERVICE_PORT", "AKIN_UI_HOST", "AKIN_UI_PORT"),
     "AKIN_VECTOR_DEVICE",  # the profile gpu alone
-    # The images lack Milvus's client.
+    # The images lack the clients of Milvus and of Redis.
+    "AKIN_RATE_REDIS",
     *("AKIN_MILVUS_URI", "AKIN_MILVUS_TOKEN", "AKIN_MILVUS_PREFIX", "AKIN_MILVUS_SECONDS", "AKIN_MILVUS_EFFORT"),
     "AKIN_MILVUS_WORDS",
     *("AKIN_SERVICE_METRICS_HOST", "AKIN_SERVICE_METRICS_PORT"),

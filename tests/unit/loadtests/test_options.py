@@ -39,6 +39,8 @@ def test_a_wrong_number_of_users_is_refused_with_the_option(value: str) -> None:
         (["rate", "--mode", "fuzzy"], "fuzzy"),
         (["rate", "--spacing", "wide"], "wide"),
         (["rate", "--users", "3"], "--users"),
+        (["rate", "--rates", "20,,40"], "--rates"),
+        (["rate", "--rates", "20,fast"], "--rates"),
         ([], "users|rate"),
     ],
 )
@@ -52,6 +54,8 @@ def test_defaults_and_the_folder_of_reports() -> None:
     options = read_options(["users"], {})
     assert (options.users, options.duration, options.scenario) == (20, 60, "reference")
     assert options.output == ROOT / "data" / "loadtests"
+    assert read_options(["rate"]).rates == ()
+    assert read_options(["rate", "--rates", "20,40.5"]).rates == (20.0, 40.5)
     assert read_options(["rate"], {"AKIN_DATA": "/srv/akin"}).output == Path("/srv/akin/loadtests")
     assert read_options(["rate", "--output", "/tmp/x"], {"AKIN_DATA": "/srv/akin"}).output == Path("/tmp/x")
 

@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from akin.edge.proxies import trust_in
 from akin.keys import Key
+from retrieval_service.accounts import LocalAccounts
 from retrieval_service.app import create_app
 from retrieval_service.routes.costs import missing_cost, references_cost, search_cost, several
 from retrieval_service.routes.rate_limit import RateLimit, charge
@@ -51,7 +52,12 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture
 def limit(clock: Clock) -> RateLimit:
-    return RateLimit(app, rate=2, burst=3, clock=clock)
+    return RateLimit(app, rate=2, burst=3, accounts=LocalAccounts(3, clock))
+
+
+def kept(limit: RateLimit) -> Any:
+    assert isinstance(limit._accounts, LocalAccounts)
+    return limit._accounts.kept["address"]
 
 
 async def test_a_burst_is_allowed_and_then_the_rate(limit: RateLimit, clock: Clock) -> None:
@@ -98,14 +104,14 @@ async def test_a_key_has_a_limit_of_its_own_wherever_it_comes_from(limit: RateLi
 
 
 async def test_only_keys_with_a_rate_are_limited_where_there_is_no_other(clock: Clock) -> None:
-    limit = RateLimit(app, rate=0, burst=2, clock=clock)
+    limit = RateLimit(app, rate=0, burst=2, accounts=LocalAccounts(2, clock))
     assert await statuses(limit, 5) == [200] * 5
     assert await statuses(limit, 5, key=key()) == [200] * 5
     assert await statuses(limit, 3, key=key("b", rate=0.5)) == [200, 200, 429]
 
 
 async def test_the_page_names_its_readers_and_nobody_else_may(clock: Clock) -> None:
-    limit = RateLimit(app, rate=2, burst=2, clock=clock, trusted=trust_in("127.0.0.1,10.1.0.0/16"))
+    limit = RateLimit(app, rate=2, burst=2, accounts=LocalAccounts(2, clock), trusted=trust_in("127.0.0.1,10.1.0.0/16"))
     for page in ("127.0.0.1", "10.1.2.3"):
         for reader in (f"192.0.2.{page[-1]}", f"2001:db8:{page[-1]}::1"):
             assert await statuses(limit, 3, page, reader=reader) == [200, 200, 429]
@@ -126,7 +132,7 @@ async def test_with_keys_only_the_pages_key_may_name_readers(limit: RateLimit) -
 
 @pytest.mark.parametrize("reader", ["no address", "1.2.3.4, 5.6.7.8", "\xff", "1.2.3.4\r\nX: 1", "::" * 5000])
 async def test_a_reader_that_is_no_address_is_not_believed(clock: Clock, reader: str) -> None:
-    limit = RateLimit(app, rate=2, burst=2, clock=clock, trusted=lambda address: True)
+    limit = RateLimit(app, rate=2, burst=2, accounts=LocalAccounts(2, clock), trusted=lambda address: True)
     assert await statuses(limit, 3, reader=reader) == [200, 200, 429]
     assert await statuses(limit, 1) == [429]
 
@@ -135,7 +141,7 @@ async def test_thousands_of_addresses_take_no_memory_and_free_no_key(limit: Rate
     assert await statuses(limit, 4, key=key()) == [200, 200, 200, 429]
     for number in range(12_000):
         await statuses(limit, 1, f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
-    assert len(limit._addresses) == 10_000
+    assert len(kept(limit)) == 10_000
     assert await statuses(limit, 1, key=key()) == [429]
 
 
@@ -152,7 +158,7 @@ async def test_a_request_that_costs_more_is_waited_for_and_says_what_is_left(clo
         charge(scope, 4)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"x", b"y")]})
 
-    limit = RateLimit(costly, rate=2, burst=10, clock=clock)
+    limit = RateLimit(costly, rate=2, burst=10, accounts=LocalAccounts(10, clock))
     seen: list[dict[bytes, bytes]] = []
 
     async def send(message: Any) -> None:
@@ -189,10 +195,10 @@ async def test_health_and_documentation_are_not_limited(limit: RateLimit) -> Non
 
 
 async def test_the_number_of_remembered_clients_is_bounded(limit: RateLimit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retrieval_service.routes.rate_limit._CLIENTS_KEPT", 5)
+    monkeypatch.setattr("retrieval_service.accounts._KEPT", 5)
     for number in range(50):
         await statuses(limit, 1, f"10.0.1.{number}")
-    assert len(limit._addresses) == 5
+    assert len(kept(limit)) == 5
 
 
 def test_the_refusal_has_the_one_shape(tmp_path: Any) -> None:

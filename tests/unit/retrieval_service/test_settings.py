@@ -55,6 +55,7 @@ def test_every_setting_of_the_service_either_changes_answers_or_is_known_not_to(
     without_effect = {
         *("cors_origins", "search_threads", "search_concurrency", "search_queue", "search_seconds", "body_seconds"),
         *("watch_seconds", "rate_limit", "rate_burst", "encoder_version", "embed_seconds", "rerank_seconds", "mcp"),
+        "rate_redis",
         # Only searches whose readers may give feedback are interleaved, and their answers have no tag.
         *(
             "bulk_seconds",

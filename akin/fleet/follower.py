@@ -1,0 +1,162 @@
+"""Follow a channel on one machine: fetch each edition that it names, and change snapshot and encoder together."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from time import monotonic, sleep
+
+from akin import sources
+from akin.bundles import Place
+from akin.errors import AkinError, BucketError, StackError
+from akin.fleet.edition import MODELS, SNAPSHOTS, Edition, check_channel, read_channel
+from akin.registry.switch import components, retire_encoders, serve_promoted
+from akin.registry.versions import promoted_number, promoted_version
+from akin.stack import triton_key
+from akin.stack.record import find_running_stack
+from akin.stack.triton import load_reranker
+from akin.stack_settings import Settings
+from akin.storage.durable import replace_file
+from akin.storage.locks import hold_lock
+from retrieval_service.corpus.directory import SnapshotDirectory
+from retrieval_service.corpus.manifest import read_manifest
+from retrieval_service.errors import BuildInProgress, RetrievalError
+
+LONGEST_PAUSE = 300.0
+"""Longest pause in seconds between two tries."""
+_RECORD = "fleet.json"
+_CHANGE_SECONDS = 60.0
+
+
+class Follower:
+    """Keeps this machine at the edition of a channel.
+
+    The snapshot is fetched first, then the models; then Triton loads the encoder beside the present one, and the
+    service changes to the snapshot, whose encoder it finds by digest. Until then it answers as before. At each moment
+    a kill leaves a machine that answers, and the next start goes on.
+    """
+
+    def __init__(
+        self, settings: Settings, address: str, channel: str, say: Callable[[str], None], *, keep: int = 2
+    ) -> None:
+        """Take the store and the channel; nothing is read yet.
+
+        Args:
+            settings: The folders and the stack of this machine.
+            address: The store.
+            channel: The channel.
+            say: Called with messages.
+            keep: The number of the newest snapshots that stay on this machine.
+
+        Raises:
+            BucketError: The address or the name of the channel cannot be used.
+        """
+        self._settings = settings
+        self._place = Place(address)
+        self._channel = check_channel(channel)
+        self._say = say
+        self._keep = keep
+        self._snapshots = SnapshotDirectory(settings.data)
+        self._trouble = ""
+
+    def follow(self, every: float, wait: Callable[[float], None] = sleep) -> None:
+        """Look at the channel again and again, until a signal ends the process; errors are said once, and tried again.
+
+        Args:
+            every: Seconds between two looks, on average: machines of a fleet do not look at the same moment.
+            wait: Waits for some seconds.
+        """
+        failures = 0
+        while True:
+            try:
+                self.look()
+            except (AkinError, RetrievalError, OSError) as error:
+                failures += 1
+                if str(error) != self._trouble:
+                    self._say(f"this machine goes on as it is: {error}")
+                self._trouble = str(error)
+            else:
+                if self._trouble:
+                    self._say(f"channel {self._channel} of {self._place.address} is followed again")
+                failures, self._trouble = 0, ""
+            wait(min(every * 2 ** min(failures, 10), max(every, LONGEST_PAUSE)) * random.uniform(0.8, 1.2))
+
+    def look(self) -> Edition:
+        """Look at the channel once, change to its edition if another is served, and return it.
+
+        Raises:
+            AkinError: The store or an edition cannot be read, or Triton refuses the encoder. What served before does.
+            RetrievalError: The fetched snapshot cannot be used.
+        """
+        busy = StackError(f"another process follows a channel with the data folder {self._settings.data}.")
+        with hold_lock(self._settings.data / "fleet.lock", 0.0, busy):
+            edition = read_channel(self._place, self._channel)
+            if not self._is_here(edition):
+                self._take(edition)
+            elif (stack := find_running_stack(self._settings)) and len(stack.encoders) > 1:
+                retire_encoders(self._settings, edition.snapshot, self._say)
+            return edition
+
+    def _is_here(self, edition: Edition) -> bool:
+        """Return True if this edition was taken and is still what this machine serves."""
+        try:
+            record = json.loads((self._settings.data / _RECORD).read_bytes())
+        except (OSError, ValueError):
+            return False
+        if not isinstance(record, dict) or record.get("edition") != edition.digest:
+            return False
+        number = promoted_number(self._settings.repository)
+        return number == edition.version and self._snapshots.current() == edition.snapshot
+
+    def _take(self, edition: Edition) -> None:
+        settings, say = self._settings, self._say
+        say(f"channel {self._channel}: taking {edition}")
+        sources.fetch_snapshot(
+            settings.data, f"{self._place.address}/{SNAPSHOTS}@{edition.snapshot_bundle}", say, live=False
+        )
+        self._check("the snapshot", read_manifest(self._snapshots.path(edition.snapshot)).encoder.digest, edition)
+        sources.fetch_models(
+            settings.repository, f"{self._place.address}/{MODELS}@{edition.models_bundle}", say, older=True
+        )
+        self._check("the bundle of models", promoted_version(settings.repository).digest, edition)
+        if serve_promoted(settings, say) and (stack := find_running_stack(settings)):
+            load_reranker(
+                stack.triton_http, settings.repository, settings.logs / "triton.log", key=triton_key.read(settings)
+            )
+        self._snapshots.use(edition.snapshot)
+        record = {"edition": edition.digest, "channel": self._channel, "taken": datetime.now(UTC).isoformat()}
+        replace_file(settings.data / _RECORD, json.dumps(record, indent=1).encode())
+        self._await_service(edition)
+        retire_encoders(settings, edition.snapshot, say)
+        with suppress(BuildInProgress):
+            if removed := self._snapshots.prune(self._keep):
+                say(f"removed {', '.join(removed)}")
+
+    def _check(self, what: str, encoder: str, edition: Edition) -> None:
+        if encoder != edition.encoder:
+            raise BucketError(
+                f"{what} of {edition} is of encoder {encoder[:12]}, not {edition.encoder[:12]}: publish again."
+            )
+
+    def _await_service(self, edition: Edition) -> None:
+        """Wait until the running service, if there is one, serves an edition.
+
+        Raises:
+            StackError: It refuses the snapshot, or has not changed to it in time.
+        """
+        deadline = monotonic() + _CHANGE_SECONDS
+        while stack := find_running_stack(self._settings):
+            snapshot = components(stack).get("snapshot", {})
+            if snapshot.get("id") == edition.snapshot:
+                self._say(f"this machine serves {edition}")
+                return
+            if "refused" in snapshot or monotonic() > deadline:
+                reason = snapshot.get("refused", {}).get("reason", "it has not changed to it yet")
+                raise StackError(
+                    f"the service does not serve {edition}: {reason} (log: {self._settings.logs / 'service.log'})"
+                )
+            sleep(0.2)
+        self._say(f"{edition} is here; `akin up` serves it")

@@ -1,0 +1,105 @@
+"""Measured times of one machine, from which the simulation is fed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class SearchTimes(msgspec.Struct, frozen=True):
+    """Core milliseconds of one measured search, beside what is the same for all.
+
+    Attributes:
+        words: The lexical half.
+        vectors: The search of vectors.
+        ranking: Fusion and the papers of the page.
+    """
+
+    words: NotNegative
+    vectors: NotNegative
+    ranking: NotNegative
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """Measured load: arrivals a second at random, and what came of it.
+
+    Attributes:
+        rate: Arrivals a second.
+        seconds: Its length.
+        per_second: Good answers a second.
+        p50_ms: The median latency.
+        p95_ms: The 95th percentile.
+        errors: Requests that failed.
+        overloaded: True if it was ended as too many requests waited.
+    """
+
+    rate: Positive
+    seconds: Positive
+    per_second: NotNegative
+    p50_ms: float | None
+    p95_ms: float | None
+    errors: int
+    overloaded: bool
+
+
+class MachineTimes(msgspec.Struct, frozen=True):
+    """Times of one machine.
+
+    Attributes:
+        cores: Its cores.
+        papers: Papers of the corpus.
+        searches: Core times of single searches, drawn from again.
+        python_ms: Core time of the service's Python for each search, beside ranking.
+        batch_ms: Core time of a batch of the encoder, whatever its size.
+        text_ms: Core time of each text in it.
+        delay_ms: Time of a single search in which no core works for it: changes of threads and processes.
+        generator_ms: Core time of the load generator for each request, where it runs on the same cores.
+        alone_ms: Median latency of single searches.
+        trials: Measured loads, for comparison.
+        origin: What was measured, and how.
+    """
+
+    cores: Annotated[int, msgspec.Meta(ge=1)]
+    papers: Annotated[int, msgspec.Meta(ge=1)]
+    searches: Annotated[list[SearchTimes], msgspec.Meta(min_length=1)]
+    python_ms: NotNegative
+    batch_ms: NotNegative
+    text_ms: NotNegative
+    delay_ms: NotNegative
+    generator_ms: NotNegative
+    alone_ms: Positive
+    trials: list[Trial] = []
+    origin: str = ""
+
+    @property
+    def core_ms(self) -> float:
+        """Return the core time of a mean search in a batch of one, without the load generator."""
+        own = sum(each.words + each.vectors + each.ranking for each in self.searches) / len(self.searches)
+        return own + self.python_ms + self.batch_ms + self.text_ms
+
+
+def read_times(path: Path) -> MachineTimes:
+    """Return the times in a file.
+
+    Raises:
+        SystemExit: It cannot be read, or is none.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=MachineTimes)
+    except OSError as error:
+        raise SystemExit(
+            f'{path} cannot be read ({error.strerror}): make it with `make bench NAME=fleet ARGS="compare PAPERS"`.'
+        ) from error
+    except msgspec.DecodeError as error:
+        raise SystemExit(f"{path} has no times of a machine ({error}): measure again.") from error
+
+
+def write_times(times: MachineTimes, path: Path) -> None:
+    """Write times to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(times), indent=1) + b"\n")
