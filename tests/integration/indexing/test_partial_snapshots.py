@@ -241,7 +241,7 @@ def test_searches_go_on_while_snapshots_are_swapped(tmp_path: Path, kit: Any) ->
         ready = client.get("/health/ready")
         assert ready.status_code == 200
         assert ready.json()["components"]["snapshot"] | {"id": ""} == {
-            "status": "partial", "id": "", "papers": 800, "with_vectors": 0,
+            "status": "partial", "id": "", "papers": 800, "vectors": "FAISS in main memory", "with_vectors": 0,
         }  # fmt: skip
         building.start()
         coverages, statuses = [], set()
