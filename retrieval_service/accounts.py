@@ -44,8 +44,29 @@ class LocalAccount:
         self.tokens -= requests
 
 
+class Accounts(Protocol):
+    """Accounts of all clients."""
+
+    @property
+    def shared(self) -> bool:
+        """Return True if a fleet has them together."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Return the reason why they are not shared although they should be; None if all is well."""
+
+    async def take(self, kind: Kind, name: str, rate: float) -> tuple[bool, Account]:
+        """Take a token of a client; return whether there was one, and the account."""
+
+    async def close(self) -> None:
+        """Finish what is on its way."""
+
+
 class LocalAccounts:
     """Accounts in this process; of each kind, those that were used last are kept."""
+
+    shared = False
+    trouble = None
 
     def __init__(self, burst: int, clock: Callable[[], float] = monotonic) -> None:
         """Take the tokens of a full account, and a clock that never goes back."""
@@ -54,7 +75,7 @@ class LocalAccounts:
         # Apart, so that many addresses do not make the service forget what a key has used.
         self.kept: dict[Kind, OrderedDict[str, LocalAccount]] = {"key": OrderedDict(), "address": OrderedDict()}
 
-    def take(self, kind: Kind, name: str, rate: float) -> tuple[bool, LocalAccount]:
+    async def take(self, kind: Kind, name: str, rate: float) -> tuple[bool, Account]:
         """Take a token of a client; return whether there was one, and the account."""
         accounts, now = self.kept[kind], self._clock()
         account = accounts.pop(name, None) or LocalAccount(self._burst, now, rate)
@@ -66,3 +87,6 @@ class LocalAccounts:
         allowed = account.tokens >= 1
         account.tokens -= allowed
         return allowed, account
+
+    async def close(self) -> None:
+        """Do nothing: all is done."""

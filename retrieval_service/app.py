@@ -21,7 +21,7 @@ from akin.edge.observed import Observed
 from akin.edge.proxies import trust_in
 from akin.feedback.store import FeedbackStore
 from akin.keys import KeyFile, KeyRing
-from retrieval_service.accounts import LocalAccounts
+from retrieval_service.accounts import Accounts, LocalAccounts
 from retrieval_service.adapters.faiss_index import use_one_thread
 from retrieval_service.adapters.gpu_index import GpuOptions
 from retrieval_service.adapters.milvus_collection import milvus_options
@@ -164,8 +164,7 @@ def create_app(
                 await bulk.finish()
                 await reads.finish()
                 await live.stop()
-                if isinstance(accounts, SharedAccounts):
-                    await accounts.close()
+                await accounts.close()
                 if collector:
                     await asyncio.to_thread(collector.stop)
 
@@ -237,7 +236,7 @@ def triton_of(settings: Settings) -> TritonConnection:
     )
 
 
-def _accounts_of(settings: Settings, metrics: Metrics) -> LocalAccounts | SharedAccounts:
+def _accounts_of(settings: Settings, metrics: Metrics) -> Accounts:
     local = LocalAccounts(settings.rate_burst)
     url = settings.rate_redis.get_secret_value()
     return SharedAccounts(url, settings.rate_burst, local, metrics) if url else local

@@ -288,9 +288,6 @@ class _Answered:
     """State of a request that was answered without a task."""
 
     response_complete = True
-    response_started = True
-    disconnected = False
-    keep_alive = True
     message_event = asyncio.Event()  # nobody waits for it
 
 

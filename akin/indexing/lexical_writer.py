@@ -18,7 +18,7 @@ from retrieval_service.adapters.common_rows import CommonRows, Condition, write_
 from retrieval_service.adapters.english import ENGLISH, EVERY_WORD, english_analyzer, name_analyzer, word_analyzer
 from retrieval_service.adapters.learned_words import FIELD, LEARNED
 from retrieval_service.adapters.names import indexed_forms
-from retrieval_service.adapters.spellings import find_compounds, ranking_words, separate_letters
+from retrieval_service.adapters.spellings import Compounds, find_compounds, ranking_words, separate_letters
 from retrieval_service.adapters.tantivy_filter import NAME_SPACING, WITHDRAWN, ClauseQueries, first_rows, initial
 from retrieval_service.adapters.tantivy_index import open_index, register_analyzers
 from retrieval_service.adapters.tex import to_plain_text
@@ -72,12 +72,10 @@ class LexicalWriter:
         """
         for row, paper in enumerate(papers, first_row):
             self._sample.offer(paper)
-            title, abstract = to_plain_text(paper.title), to_plain_text(paper.abstract)
             document = Document()
             ranking: list[str] = []
-            for field, text, weight in (("title", title, _TITLE_WEIGHT), ("abstract", abstract, 1)):
-                compounds = find_compounds(text)
-                ranking += [ranking_words(text, compounds)] * weight
+            for field, text, compounds, words in _parts(paper):
+                ranking += words
                 # No phrase reaches from one of these texts into the next: Tantivy leaves a place between them.
                 for part in (text, *compounds.passages):
                     document.add_text(field, separate_letters(part))
@@ -148,10 +146,15 @@ class LexicalWriter:
 
 def ranking_terms(paper: Paper) -> list[str]:
     """Return the terms that a paper is ranked by, each as often as it counts."""
-    parts = ((paper.title, _TITLE_WEIGHT), (paper.abstract, 1))
-    plain = [(to_plain_text(text), weight) for text, weight in parts]
-    ranking = [ranking_words(text, find_compounds(text)) for text, weight in plain for _ in range(weight)]
-    return _RANKING.analyze(" ".join(ranking))
+    return _RANKING.analyze(" ".join(text for *_, words in _parts(paper) for text in words))
+
+
+def _parts(paper: Paper) -> Iterator[tuple[str, str, Compounds, list[str]]]:
+    """Yield the field of title and abstract, each with its text, its compounds, and what it is ranked by."""
+    for field, raw, weight in (("title", paper.title, _TITLE_WEIGHT), ("abstract", paper.abstract, 1)):
+        text = to_plain_text(raw)
+        compounds = find_compounds(text)
+        yield field, text, compounds, [ranking_words(text, compounds)] * weight
 
 
 def same_in_index(one: Paper, other: Paper) -> bool:

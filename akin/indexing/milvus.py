@@ -161,7 +161,8 @@ def load_snapshot(
                 written = len(rows)
                 _drop(client, name)
                 _create(client, name, dim, words=options.words)
-                _write(client, name, rows, vectors, np.arange(len(rows)), progress)
+                _write(client.insert, name, rows, vectors, np.arange(len(rows)), progress)
+                client.flush(name)
                 _make_index(client, name, kind, words=options.words)
             _check_count(client, name, len(rows))
             _point_alias(client, options.prefix, name)
@@ -210,7 +211,7 @@ def update_collection(
             there = np.array([row for row in known if row < len(rows)], np.int64)
             stored[there] = rows.records[there] == np.array([known[row] for row in there.tolist()], np.int64)
             changed = np.flatnonzero(~stored)
-            _write(client, before, rows, vectors, changed, progress, client.upsert)
+            _write(client.upsert, before, rows, vectors, changed, progress)
             for at in range(0, len(gone), MOST_LISTED):
                 client.delete(before, ids=gone[at : at + MOST_LISTED])
             client.flush(before)
@@ -314,20 +315,14 @@ def _create(client: MilvusClient, name: str, dim: int, *, words: bool) -> None:
 
 
 def _write(
-    client: MilvusClient,
-    name: str,
-    rows: MilvusRows,
-    vectors: VectorSource,
-    wanted: Rows,
-    progress: Show,
-    write: Callable[..., Any] | None = None,
+    write: Callable[..., Any], name: str, rows: MilvusRows, vectors: VectorSource, wanted: Rows, progress: Show
 ) -> None:
+    """Write some rows by a function of the client; `flush` makes them durable."""
     done = 0
     for some, found in vectors.parts(wanted):
-        (write or client.insert)(name, rows.block(some, found))
+        write(name, rows.block(some, found))
         done += len(some)
         progress(done, len(wanted))
-    client.flush(name)
 
 
 def _records(client: MilvusClient, name: str) -> dict[int, int]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from akin.indexing.recall import TUNING_QUERIES, QuerySample, embed_queries, measure
 from retrieval_service.adapters.faiss_index import FaissIndex
-from retrieval_service.adapters.milvus_collection import EFFORT, MilvusCollection, MilvusOptions, open_collection
+from retrieval_service.adapters.milvus_collection import MilvusCollection, MilvusOptions, effort_of, open_collection
 from retrieval_service.adapters.milvus_index import MilvusIndex
 from retrieval_service.corpus.manifest import VECTORS
 from retrieval_service.corpus.snapshot import open_snapshot
@@ -82,7 +82,7 @@ async def measure_collection(
             report(found[-1])
 
         await asyncio.to_thread(add, "memory", manifest.index.nprobe, main)
-        parameter = EFFORT.get(kind.split("_")[0])
+        parameter = effort_of(kind)
         for effort in EFFORTS[parameter] if parameter else (None,):
             at: MilvusCollection = collection.with_effort(effort)
             await asyncio.to_thread(add, kind, effort, MilvusIndex(main, at, effort=parameter))

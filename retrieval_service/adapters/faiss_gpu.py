@@ -20,8 +20,8 @@ import faiss
 import numpy as np
 
 from akin.storage import gpu
-from retrieval_service.adapters.faiss_index import FaissIndex, first_line
-from retrieval_service.adapters.gpu_index import GpuOptions, InMemory, NoGpu
+from retrieval_service.adapters.faiss_index import FaissIndex, first_line, hits_of
+from retrieval_service.adapters.gpu_index import GpuOptions, InMemory, NoGpu, stored_parts
 from retrieval_service.adapters.micro_batches import Found, MicroBatches
 from retrieval_service.ports import Hits, RowSet, Vectors
 
@@ -34,7 +34,6 @@ MOST_OF_GRAPH = 256
 WITH_LISTS = ("IndexIVFFlat", "IndexIVFScalarQuantizer", "IndexIVFPQ")
 
 _log = logging.getLogger(__name__)
-_CHUNK = 65_536
 _PARAMETERS = getattr(faiss, "GpuParameterSpace", faiss.ParameterSpace)
 
 Parameters = Callable[[int | None, Any], Any]
@@ -85,9 +84,7 @@ class FaissOnGpu:
         bits = np.packbits(within.mask, bitorder="little")
         parameters = self._parameters(lists, faiss.IDSelectorBitmap(bits))
         with self._turn:
-            scores, rows = self._clone.search(vector.reshape(1, -1), k, params=parameters)
-        some = rows[0] >= 0
-        return Hits(rows[0][some], scores[0][some])
+            return hits_of(self._clone.search(vector.reshape(1, -1), k, params=parameters))
 
     def close(self) -> None:
         """End the worker and release the GPU's memory."""
@@ -210,8 +207,8 @@ def _clone(index: Any, options: GpuOptions, stored: InMemory | None = None) -> A
 
 def add_stored(flat: Any, main: InMemory) -> None:
     """Add an index's stored vectors to an empty flat index, a part at a time."""
-    for at in range(0, len(main), _CHUNK):
-        flat.add(main.vectors(range(at, min(len(main), at + _CHUNK))))
+    for _, vectors in stored_parts(main):
+        flat.add(vectors)
 
 
 def _precision(options: GpuOptions) -> str:

@@ -112,7 +112,7 @@ class FaissIndex:
             # FAISS keeps a bare pointer to `bits`, which must live until the search is over.
             bits = np.packbits(within.mask, bitorder="little")
             parameters = self._parameters(lists, faiss.IDSelectorBitmap(bits))
-        return _hits(self.index.search(vector.reshape(1, -1), k, params=parameters))
+        return hits_of(self.index.search(vector.reshape(1, -1), k, params=parameters))
 
     def vectors(self, rows: Sequence[int]) -> Vectors:
         """Return the stored vectors of some rows, float32 [n, dim].
@@ -141,7 +141,7 @@ class FaissIndex:
             return Hits(rows[best], scores[best])
         bits = np.packbits(within.mask, bitorder="little")
         parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))
-        return _hits(self._codes.search(vector.reshape(1, -1), k, params=parameters))
+        return hits_of(self._codes.search(vector.reshape(1, -1), k, params=parameters))
 
     def _parameters(self, nprobe: int, selector: Any = None) -> Any:
         if isinstance(self.index, faiss.IndexHNSW):
@@ -195,7 +195,8 @@ def first_line(error: BaseException) -> str:
     return text.rsplit(": ", 1)[-1] if text.startswith("Error in") else text
 
 
-def _hits(found: tuple[Any, Any]) -> Hits:
+def hits_of(found: tuple[Any, Any]) -> Hits:
+    """Return the hits of FAISS's answer for one query, which has row -1 where there are no more."""
     scores, rows = found[0][0], found[1][0]
     some = rows >= 0
     return Hits(rows[some], scores[some])

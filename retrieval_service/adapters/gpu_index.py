@@ -14,12 +14,13 @@ Searches that the GPU's kernels cannot answer go to the index in main memory; so
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from akin.storage import gpu
 from retrieval_service.ports import Hits, RowSet, Vectors
 
+_PART = 65_536  # vectors that are copied at a time
 _log = logging.getLogger(__name__)
 
 
@@ -67,8 +68,14 @@ class InMemory(Protocol):
         """Return the stored vectors of some rows, float32 [n, dim]."""
 
 
+def stored_parts(main: InMemory) -> Iterator[tuple[int, Vectors]]:
+    """Yield the stored vectors of an index, a part at a time, each with its first row."""
+    for at in range(0, len(main), _PART):
+        yield at, main.vectors(range(at, min(len(main), at + _PART)))
+
+
 class OnGpu(Protocol):
-    """The same vectors on a GPU; thread-safe."""
+    """Searches the same vectors on a GPU; thread-safe."""
 
     @property
     def place(self) -> str:

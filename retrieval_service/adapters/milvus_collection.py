@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval_service.adapters.milvus_filter import MOST_LISTED, ROW
+from retrieval_service.adapters.milvus_filter import MOST_LISTED, ROW, rows_listed
 from retrieval_service.errors import VectorStoreUnusable
 from retrieval_service.ports import Hits, RowSet
 
@@ -31,8 +31,7 @@ VECTOR, WORDS, RECORD = "vector", "words", "record"
 MOST = 16_384
 """Greatest number of results that Milvus gives to one search."""
 
-EFFORT: Mapping[str, str] = {"HNSW": "ef", "IVF": "nprobe"}
-"""Parameter of a search that decides how much of an index it reads, by the beginning of the index's kind."""
+_EFFORT: Mapping[str, str] = {"HNSW": "ef", "IVF": "nprobe"}
 
 _RETRY_SECONDS = 10.0
 _log = logging.getLogger(__name__)
@@ -189,7 +188,7 @@ def best_within(ask: Ask, within: RowSet, k: int, condition: str = "", *, exact:
     if not within.count:
         return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
     if within.count <= MOST_LISTED:
-        listed = f"{ROW} in [{','.join(map(str, np.flatnonzero(within.mask).tolist()))}]"
+        listed = rows_listed(np.flatnonzero(within.mask).tolist())
         return ask(k, f"({listed}) and {condition}" if condition else listed)
     # The best of all rows include the best admitted ones as soon as k of them are admitted.
     wanted = min(MOST, 2 * k * len(within.mask) // within.count)
@@ -285,6 +284,11 @@ def index_kind(client: MilvusClient, name: str) -> str:
     """Return the kind of a collection's index of vectors, such as `HNSW`."""
     described: Any = client.describe_index(name, VECTOR)
     return str(described["index_type"])
+
+
+def effort_of(kind: str) -> str | None:
+    """Return the parameter that decides how much of a kind of index a search reads; None if it reads all."""
+    return _EFFORT.get(kind.split("_")[0])
 
 
 def first_line(error: Exception) -> str:

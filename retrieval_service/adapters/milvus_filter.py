@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 
 from retrieval_service.filter import AllOf, Clause, Condition, Field, Filter
@@ -63,10 +63,15 @@ def _clause(clause: Clause) -> str:
         codes = json.dumps(list(map(str, clause.values)), ensure_ascii=False)
         found = f"array_contains_any({CATEGORIES}, {codes})" if clause.values else _NOTHING
     elif clause.field is Field.ROW and len(clause.values) <= MOST_LISTED:
-        found = f"{ROW} in [{','.join(map(str, clause.values))}]" if clause.values else _NOTHING
+        found = rows_listed(clause.values) if clause.values else _NOTHING
     else:
         raise _NotStored
     return f"not ({found})" if clause.excluded else found
+
+
+def rows_listed(rows: Iterable[object]) -> str:
+    """Return the condition that admits some rows."""
+    return f"{ROW} in [{','.join(map(str, rows))}]"
 
 
 def _between(first: int, last: int) -> str:

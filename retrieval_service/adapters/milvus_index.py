@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.milvus_collection import (
-    EFFORT,
     MOST,
     VECTOR,
     MilvusCollection,
     MilvusOptions,
     best_within,
+    effort_of,
     open_collection,
 )
 from retrieval_service.adapters.milvus_filter import MOST_LISTED, expression_of
@@ -117,4 +117,4 @@ def open_milvus(
         VectorStoreUnusable: Milvus cannot be reached, or has no whole collection of these vectors.
     """
     collection, kind = open_collection(options, snapshot, digest, (len(main), main.dim), records)
-    return MilvusIndex(main, collection, effort=EFFORT.get(kind.split("_")[0]))
+    return MilvusIndex(main, collection, effort=effort_of(kind))

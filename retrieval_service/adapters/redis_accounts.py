@@ -15,7 +15,7 @@ from hashlib import blake2b
 from time import monotonic
 from typing import Any, Protocol
 
-from retrieval_service.accounts import Account, Kind, LocalAccounts
+from retrieval_service.accounts import Account, Accounts, Kind
 
 _log = logging.getLogger(__name__)
 _PAUSE = 1.0  # seconds between two tries while Redis fails
@@ -77,11 +77,13 @@ class SharedAccounts:
         trouble: The reason why Redis is not used; None if it is.
     """
 
+    shared = True
+
     def __init__(
         self,
         url: str,
         burst: int,
-        local: LocalAccounts,
+        local: Accounts,
         observer: LimitObserver,
         *,
         seconds: float = 0.1,
@@ -124,13 +126,13 @@ class SharedAccounts:
         """Take a token of a client; return whether there was one, and the account."""
         if self.trouble is not None:
             if self._clock() < self._try_at:
-                return self._local.take(kind, name, rate)
+                return await self._local.take(kind, name, rate)
             # Others do not wait for this try.
             self._try_at = self._clock() + _PAUSE
         key = f"akin:rate:{kind}:{blake2b(name.encode('utf-8', 'replace'), digest_size=12).hexdigest()}"
         found = await self._run(key, rate, 1, "1")
         if found is None:
-            return self._local.take(kind, name, rate)
+            return await self._local.take(kind, name, rate)
         allowed, tokens = found
         return allowed, SharedAccount(tokens, rate, lambda requests: self._charge(key, rate, requests))
 

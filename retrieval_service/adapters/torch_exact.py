@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from retrieval_service.adapters.gpu_index import InMemory
+from retrieval_service.adapters.gpu_index import InMemory, stored_parts
 from retrieval_service.adapters.micro_batches import Found, MicroBatches
 from retrieval_service.ports import Hits, RowSet, Vectors
 
@@ -23,8 +23,6 @@ _SCORES = 2**28
 
 _SPARE = 32
 """Rows beyond k that are compared again: more than a query's rounding can put before the k-th."""
-
-_CHUNK = 65_536
 
 
 class TorchExactIndex:
@@ -56,9 +54,8 @@ class TorchExactIndex:
     def of(cls, main: InMemory, device: str, *, place: str = "exact, torch") -> TorchExactIndex:
         """Copy the stored vectors of an index to a device, a part at a time."""
         matrix = torch.empty(len(main), main.dim, dtype=torch.float16, device=device)
-        for at in range(0, len(main), _CHUNK):
-            end = min(len(main), at + _CHUNK)
-            matrix[at:end] = torch.from_numpy(np.ascontiguousarray(main.vectors(range(at, end))))
+        for at, vectors in stored_parts(main):
+            matrix[at : at + len(vectors)] = torch.from_numpy(np.ascontiguousarray(vectors))
         return cls(matrix, place=place)
 
     @property

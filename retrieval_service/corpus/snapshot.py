@@ -151,8 +151,7 @@ def _open(
         for file, part, right in parts:
             if len(part) != right:
                 raise SnapshotInvalid(directory / file, f"holds {len(part)} papers, not {right}")
-        # A GPU has nothing to do for an index without vectors.
-        searched: VectorIndex = vectors if gpu is None or not with_vectors else _on_gpu(vectors, gpu, manifest.id)
+        searched: VectorIndex = vectors
         if milvus is not None and with_vectors:
             # The words of a partial snapshot are those of all papers, its collection those of its vectors.
             milvus = milvus._replace(words=milvus.words and rows is None)
@@ -160,6 +159,8 @@ def _open(
             searched = (there := open_milvus(vectors, milvus, manifest.id, manifest.encoder.digest, records))
             if milvus.words:
                 lexical = MilvusWords(words, there.collection)
+        elif gpu is not None and with_vectors:
+            searched = _on_gpu(vectors, gpu, manifest.id)  # a GPU has nothing to do for an index without vectors
         references = ReferenceArrays(directory, papers) if manifest.references is not UNSET else None
         if rows is None:
             return Snapshot(manifest, searched, lexical, catalogue, references=references)

@@ -6,7 +6,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from retrieval_service.adapters.redis_accounts import SharedAccounts
 from retrieval_service.corpus.live_corpus import LiveCorpus
 from retrieval_service.errors import NoSnapshot, NotHere, RetrievalError
 from retrieval_service.redaction import redact_message, redact_text
@@ -36,7 +35,7 @@ async def ready(request: Request) -> Response:
     if (ring := request.app.state.keys) is not None:
         ring.look()
         components["keys"] = {"status": "ok" if ring.trouble is None else "unreadable"}
-    if isinstance(accounts := request.app.state.accounts, SharedAccounts):
+    if (accounts := request.app.state.accounts).shared:
         components["limits"] = {"status": "ok"}
         if accounts.trouble is not None:
             components["limits"] = {"status": "local", "reason": redact_text(accounts.trouble)}

@@ -16,8 +16,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from retrieval_service.accounts import Account, Kind, LocalAccounts
-from retrieval_service.adapters.redis_accounts import SharedAccounts
+from retrieval_service.accounts import Account, Accounts, Kind, LocalAccounts
 from retrieval_service.routes.access import CHARGE, key_of
 from retrieval_service.routes.error_handlers import error_response
 
@@ -36,7 +35,7 @@ class RateLimit:
         app: ASGIApp,
         rate: float,
         burst: int,
-        accounts: LocalAccounts | SharedAccounts | None = None,
+        accounts: Accounts | None = None,
         trusted: Callable[[str], bool] = lambda address: False,
     ) -> None:
         """Wrap an application.
@@ -59,11 +58,7 @@ class RateLimit:
         if scope["type"] != "http" or scope["path"].startswith(_UNLIMITED) or not (client := self._client(scope)):
             await self._app(scope, receive, send)
             return
-        account: Account
-        if isinstance(self._accounts, LocalAccounts):
-            allowed, account = self._accounts.take(*client)
-        else:
-            allowed, account = await self._accounts.take(*client)
+        allowed, account = await self._accounts.take(*client)
         if not allowed:
             seconds = ceil((1 - account.tokens) / account.rate)
             message = f"You send more than {account.rate:g} requests a second; wait {seconds} s."

@@ -137,6 +137,6 @@ def embed_here(sources: Sequence[Source], plan: EncoderPlan, finished: Mapping[s
 
 def make(shard: Shard, encoder: PassageEncoder, plan: EncoderPlan, finished: Mapping[str, str]) -> Made:
     """Return a shard with its file, which is made unless it is finished."""
-    done = not shard.ids or finished.get(shard.name) == shard.content()
+    done = not shard.ids or finished.get(shard.name) == shard.content
     content = None if done else write_parquet(shard, encoder.embed(shard.texts), plan.digest)
     return Made(shard.name, len(shard.ids), shard.rejected, content)

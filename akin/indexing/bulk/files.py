@@ -110,11 +110,11 @@ def write_parquet(shard: Shard, vectors: Vectors, encoder: str) -> bytes:
     table = pa.table(
         {
             "paper": pa.array(shard.ids, pa.string()),
-            "text": pa.array(shard.digests(), pa.binary(16)),
+            "text": pa.array(shard.digests, pa.binary(16)),
             "encoder": pa.array([encoder] * count, pa.string()),
             "vector": pa.FixedSizeListArray.from_arrays(flat, dim),
         },
-        metadata={_CONTENT: shard.content().encode(), _ENCODER: encoder.encode()},
+        metadata={_CONTENT: shard.content.encode(), _ENCODER: encoder.encode()},
     )
     written = io.BytesIO()
     parquet.write_table(

@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 
@@ -44,7 +45,7 @@ class Source(msgspec.Struct, frozen=True):
         return "://" in self.address
 
 
-class Shard(msgspec.Struct, frozen=True):
+class Shard(msgspec.Struct, frozen=True, dict=True):
     """Papers of one output file.
 
     Attributes:
@@ -59,14 +60,16 @@ class Shard(msgspec.Struct, frozen=True):
     texts: list[str]
     rejected: dict[str, int]
 
+    @cached_property
     def digests(self) -> list[bytes]:
-        """Return the digests of the texts."""
+        """Digests of the texts."""
         return [text_digest(text) for text in self.texts]
 
+    @cached_property
     def content(self) -> str:
-        """Return a digest over ids and texts."""
+        """Digest over ids and texts."""
         digest = blake2b(digest_size=16)
-        for paper, text in zip(self.ids, self.digests(), strict=True):
+        for paper, text in zip(self.ids, self.digests, strict=True):
             digest.update(f"{len(paper)} {paper} ".encode("utf-8", "surrogatepass") + text)
         return digest.hexdigest()
 

@@ -101,7 +101,7 @@ async def test_accounts_behave_as_those_of_one_process(running: Server, name: st
         local = LocalAccounts(burst)
         for charged, pause in ((0, 0), (0, 0), (3, 0), (0, 0), (0, 0.5), (0, 0.25), (0, 1.5), (0, 0)):
             await asyncio.sleep(pause)
-            here = local.take("key", name, rate)
+            here = await local.take("key", name, rate)
             there = await shared.take("key", name, rate)
             assert here[0] == there[0]
             # Time passes between the two, at most a second on a machine that is very busy.

@@ -14,11 +14,7 @@ import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from akin.edge import with_copies
-from akin.edge.serving import (
-    MOST_HEADERS,
-    BoundedProtocol,
-    most_connections,
-)
+from akin.edge.serving import MOST_HEADERS, BoundedProtocol, most_connections
 from tests.unit.edge.served import GET, HOST, LARGE, ended, head, served
 
 

@@ -220,8 +220,8 @@ def test_shards_depend_on_the_source_alone(tmp_path: Path) -> None:
     first, second = list(read_shards(one, 40)), list(read_shards(other, 40))
     assert first == second
     assert [len(shard.ids) for shard in first] == [40, 40, 20]
-    assert len({shard.content() for shard in first}) == 3
-    assert Shard("", ["a", "bc"], ["x", "y"], {}).content() != Shard("", ["ab", "c"], ["x", "y"], {}).content()
+    assert len({shard.content for shard in first}) == 3
+    assert Shard("", ["a", "bc"], ["x", "y"], {}).content != Shard("", ["ab", "c"], ["x", "y"], {}).content
 
 
 # --- the encoder in this process ---
