@@ -13,11 +13,10 @@ from geventhttpclient.response import HTTPParseError
 
 from loadtests.requests import Request, Requests, failure_reason
 from loadtests.samples import RequestSample, percentile, summarise, within
-from loadtests.schedule import RateSearch, Trial, arrivals, is_fast, most_waiting
+from loadtests.schedule import SETTLING, RateSearch, Trial, arrivals, is_fast, most_waiting
 
 SECONDS_TO_ANSWER = 10.0
 _TRIAL_SECONDS = 8.0
-_SETTLING = 2.0
 _CONNECTIONS = 1_000
 _ATTEMPTS = 6
 _STEP_DOWN = 0.93
@@ -85,7 +84,7 @@ def find_rate(
     rates = RateSearch()
 
     def attempt(rate: float, seconds: float, *, sustained: bool) -> Trial:
-        dues = arrivals(rate, _SETTLING + seconds, spacing, f"{seed} {len(run.trials)}")
+        dues = arrivals(rate, SETTLING + seconds, spacing, f"{seed} {len(run.trials)}")
         return _try(client, requests, rate, dues, seconds, limit_ms, run, began, say, sustained=sustained)
 
     deadline = time.monotonic() + budget
@@ -150,10 +149,10 @@ def _try(
             break
         lags.append(1000 * (time.monotonic() - start - due))
         waiting.spawn(send_request, client, requests.next(), start + due, offset + due, run.samples)
-    run.counted = (offset + (0 if overloaded else _SETTLING), time.time() - began)
+    run.counted = (offset + (0 if overloaded else SETTLING), time.time() - began)
     waiting.join(timeout=SECONDS_TO_ANSWER + 1)
     waiting.kill()
-    counted = within(run.samples[first:], offset + (0 if overloaded else _SETTLING), float("inf"))
+    counted = within(run.samples[first:], offset + (0 if overloaded else SETTLING), float("inf"))
     summary = summarise(counted, max(0.001, time.monotonic() - start if overloaded else seconds))
     fast = is_fast(summary, overloaded, limit_ms)
     trial = Trial(rate, seconds, summary, percentile(sorted(lags), 0.95), overloaded, fast, sustained)

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from loadtests.samples import Summary
 
+SETTLING = 2.0
+"""Seconds at the start of a trial that do not count."""
+
 
 @dataclass(frozen=True)
 class Trial:

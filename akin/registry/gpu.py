@@ -119,7 +119,6 @@ def config(runtime: str, inputs: Sequence[str], dim: int, max_length: int, *, en
     if runtime == "plan":
         group.profile.extend(str(number) for number in range(len(profiles(max_length))))
     elif runtime == "tensorrt":
-        profile = spanning_profile(max_length)
         accelerator = made.optimization.execution_accelerators.gpu_execution_accelerator.add(name="tensorrt")
         options = {
             "precision_mode": "FP16",
@@ -127,13 +126,21 @@ def config(runtime: str, inputs: Sequence[str], dim: int, max_length: int, *, en
             "trt_engine_cache_path": engine_cache,
             "trt_timing_cache_enable": "1",
             "trt_timing_cache_path": engine_cache,
-            "trt_profile_min_shapes": shapes(inputs, profile.low),
-            "trt_profile_opt_shapes": shapes(inputs, profile.best),
-            "trt_profile_max_shapes": shapes(inputs, profile.high),
+            **profile_options(inputs, max_length),
         }
         for key, value in options.items():
             accelerator.parameters[key] = value
     return made
+
+
+def profile_options(inputs: Sequence[str], max_length: int) -> dict[str, str]:
+    """Return the options of TensorRT's provider that define the one profile of all shapes."""
+    profile = spanning_profile(max_length)
+    return {
+        "trt_profile_min_shapes": shapes(inputs, profile.low),
+        "trt_profile_opt_shapes": shapes(inputs, profile.best),
+        "trt_profile_max_shapes": shapes(inputs, profile.high),
+    }
 
 
 def trtexec_arguments(inputs: Sequence[str], max_length: int) -> list[str]:

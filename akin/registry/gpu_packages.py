@@ -70,7 +70,7 @@ def export(
             f"{nvidia.NO_DRIVER}. Without a GPU the encoder serves on the CPU as it is; `--device cpu` tries these "
             "steps without one."
         )
-    made, _ = gpu.export_gpu_model(settings, version, gpu.PACKAGES, texts, source=source, engine_cache=engine_cache)
+    made, files = gpu.export_gpu_model(settings, version, gpu.PACKAGES, texts, source=source, engine_cache=engine_cache)
     folder = settings.repository / gpu.INNER_MODEL / str(version)
     found = measure_all(settings, folder, made, choice, engine_cache)
     try:
@@ -86,7 +86,7 @@ def export(
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     except OSError as error:
         raise EncoderError(f"cannot write {error.filename or folder}: {error.strerror}.") from error
-    return {**kept, "folder": str(folder)}, [settings.repository / gpu.INNER_MODEL / "config.pbtxt"]
+    return {**kept, "folder": str(folder)}, files
 
 
 def measure_all(
@@ -147,16 +147,12 @@ def server_packages(settings: Settings) -> Path | None:
 
 def _description(made: dict[str, Any], runtime: str, choice: Choice, engine_cache: str) -> dict[str, Any]:
     """Return what the runtime reads from `made.json`."""
-    low, best, high = (
-        gpu.shapes(made["inputs"], shape) for shape in vars(gpu.spanning_profile(made["max_length"])).values()
-    )
-    profile = {"trt_profile_min_shapes": low, "trt_profile_opt_shapes": best, "trt_profile_max_shapes": high}
     kept = {name: value for name, value in made.items() if name != "folder"}
     kept |= {"runtime": runtime, "device": choice.device}
     if choice.packages is not None:
         kept["packages"] = str(choice.packages)
     if runtime == "ort-tensorrt":
-        kept |= {"engine_cache": engine_cache, "tensorrt": profile}
+        kept |= {"engine_cache": engine_cache, "tensorrt": gpu.profile_options(made["inputs"], made["max_length"])}
     return kept
 
 

@@ -44,7 +44,6 @@ class Machine:
         cores: Its cores.
         encoder: Its encoder.
         in_flight: Requests that it has and has not answered.
-        alive: False once it was killed.
     """
 
     def __init__(
@@ -78,7 +77,6 @@ class Machine:
         self._slots = simpy.Resource(env, _SEARCHES_PER_THREAD * cores)
         self._admitted = 0
         self.in_flight = 0
-        self.alive = True
 
     def answer(self, request: Request) -> Steps:
         """Answer a request."""

@@ -13,10 +13,7 @@ from benchmarks.fleet.machine import Machine, Request
 from benchmarks.fleet.queues import Steps
 from benchmarks.fleet.times import MachineTimes, Trial
 from loadtests.samples import percentile
-from loadtests.schedule import arrivals, most_waiting
-
-SETTLING = 2.0
-"""Seconds at the beginning of a load that do not count, as in the load tests."""
+from loadtests.schedule import SETTLING, arrivals, most_waiting
 
 
 @dataclass(frozen=True)

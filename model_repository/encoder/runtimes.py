@@ -12,12 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-RUNTIMES = ("torch", "ort-cuda", "ort-tensorrt")
-"""The runtimes, the one that needs least first."""
-
-DEVICES = ("cuda", "cpu")
-"""The devices; `cpu` is for dry runs."""
-
 
 class Unusable(Exception):
     """Runtime that this machine cannot use; the message is one line with the reason and the next step."""

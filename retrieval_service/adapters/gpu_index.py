@@ -68,6 +68,11 @@ class InMemory(Protocol):
         """Return the stored vectors of some rows, float32 [n, dim]."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its type's name."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def stored_parts(main: InMemory) -> Iterator[tuple[int, Vectors]]:
     """Yield the stored vectors of an index, a part at a time, each with its first row."""
     for at in range(0, len(main), _PART):
@@ -131,7 +136,7 @@ class GpuIndex:
                 hits = self._fast.search(vector, k, within=admitted, nprobe=nprobe)
                 return hits._replace(bounds=self._main.bounds(vector))
             except RuntimeError as error:
-                self.status = (str(error).strip() or type(error).__name__).splitlines()[0]
+                self.status = first_line(error)
                 _log.error("The GPU failed; vectors are searched in main memory from now on: %s", self.status)
         return self._main.search(vector, k, within=within, nprobe=nprobe)
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from akin.storage import gpu
-from retrieval_service.adapters.gpu_index import GpuOptions, InMemory, NoGpu
+from retrieval_service.adapters.gpu_index import GpuOptions, InMemory, NoGpu, first_line
 
 WORKING_BYTES = 2 * 2**30
 """Memory beside the vectors: the scores of a batch of queries, and what torch and its libraries take."""
@@ -24,14 +24,14 @@ def put(main: InMemory, options: GpuOptions) -> Any:
         import torch
     except (ImportError, OSError) as error:
         # A wheel for a CUDA whose libraries are missing fails here.
-        raise NoGpu(f"torch cannot be loaded ({_first_line(error)}): install its build for this machine") from error
+        raise NoGpu(f"torch cannot be loaded ({first_line(error)}): install its build for this machine") from error
     require_gpu(torch, len(main) * main.dim * 2)
     from retrieval_service.adapters.torch_exact import TorchExactIndex
 
     try:
         return TorchExactIndex.of(main, "cuda", place=f"exact, half precision, torch on {torch.cuda.get_device_name()}")
     except RuntimeError as error:
-        raise NoGpu(f"the vectors could not be copied to the GPU ({_first_line(error)})") from error
+        raise NoGpu(f"the vectors could not be copied to the GPU ({first_line(error)})") from error
 
 
 def require_gpu(torch: Any, vector_bytes: int) -> None:
@@ -46,10 +46,6 @@ def require_gpu(torch: Any, vector_bytes: int) -> None:
     try:
         free, _ = torch.cuda.mem_get_info()
     except RuntimeError as error:
-        raise NoGpu(f"torch cannot use the GPU ({_first_line(error)}): see that nvidia-smi works") from error
+        raise NoGpu(f"torch cannot use the GPU ({first_line(error)}): see that nvidia-smi works") from error
     if reason := gpu.lacking_memory("exact search", vector_bytes + WORKING_BYTES, free):
         raise NoGpu(reason)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; `make gpu-check` runs these tests")
 
-from retrieval_service.adapters import torch_exact  # noqa: E402
+from retrieval_service.adapters import gpu_index  # noqa: E402
 from retrieval_service.adapters.gpu_index import GpuIndex  # noqa: E402
 from retrieval_service.adapters.torch_exact import TorchExactIndex  # noqa: E402
 from retrieval_service.ports import Hits, RowSet  # noqa: E402
@@ -138,7 +138,7 @@ def test_it_serves_over_the_index_in_main_memory_and_after_a_failure_that_one_do
 
 
 def test_a_corpus_is_copied_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_exact, "_CHUNK", 700)
+    monkeypatch.setattr(gpu_index, "_PART", 700)
     index = TorchExactIndex.of(InMemory(), DEVICE)
     np.testing.assert_array_equal(index.vectors(range(TOTAL)), STORED)
     index.close()
