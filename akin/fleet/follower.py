@@ -127,10 +127,11 @@ class Follower:
                 stack.triton_http, settings.repository, settings.logs / "triton.log", key=triton_key.read(settings)
             )
         self._snapshots.use(edition.snapshot)
-        record = {"edition": edition.digest, "channel": self._channel, "taken": datetime.now(UTC).isoformat()}
-        replace_file(settings.data / _RECORD, json.dumps(record, indent=1).encode())
         self._await_service(edition)
         retire_encoders(settings, edition.snapshot, say)
+        # Last: an edition that the service refuses is tried, and reported, again.
+        record = {"edition": edition.digest, "channel": self._channel, "taken": datetime.now(UTC).isoformat()}
+        replace_file(settings.data / _RECORD, json.dumps(record, indent=1).encode())
         with suppress(BuildInProgress):
             if removed := self._snapshots.prune(self._keep):
                 say(f"removed {', '.join(removed)}")

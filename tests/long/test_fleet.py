@@ -32,10 +32,10 @@ from akin.stack.processes import free_ports
 from akin.stack_settings import ROOT, Settings
 from tests.conftest import AKIN, RunningStack, environment_for
 from tests.integration.proxy import NGINX, RUNNING, certificate
+from tests.long.papers import WORDS, write_papers
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
-WORDS = "graph neural sparse quantum lattice protein ocean galaxy prime solver speech robot market virus plasma".split()
 QUERIES = [f"{one} {other}" for one, other in zip(WORDS, WORDS[5:] + WORDS[:5], strict=True)]
 PROMPTS = {"query": "market virus: ", "passage": "market: "}
 MACHINES = 3
@@ -46,16 +46,6 @@ def done(machine: RunningStack, *arguments: str) -> str:
     finished = machine.akin(*arguments)
     assert finished.returncode == 0, finished.stderr
     return finished.stdout
-
-
-def write_papers(path: Path, count: int) -> Path:
-    lines = []
-    for number in range(count):
-        own = [WORDS[(number * step) % len(WORDS)] for step in (1, 2, 4, 7)]
-        abstract = f"We study {own[0]} and {own[1]}. The {own[2]} of {own[3]} is measured in {number} ways."
-        lines.append(json.dumps({"id": f"p{number}", "title": f"{own[0]} {own[1]} {number}", "abstract": abstract}))
-    path.write_text("\n".join(lines) + "\n")
-    return path
 
 
 def machine(folder: Path, repository: Path | None = None, **more: str) -> RunningStack:

@@ -11,23 +11,16 @@ import pytest
 
 from akin.feedback.store import FeedbackStore
 from tests.conftest import STARTS_SOON, RunningStack
+from tests.long.papers import write_papers
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
-WORDS = "graph neural sparse quantum lattice protein ocean galaxy prime solver speech robot market virus plasma".split()
 PAPERS = 120
 
 
 @pytest.fixture(scope="module")
 def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write papers whose texts share some of their words."""
-    path = tmp_path_factory.mktemp("papers") / "papers.jsonl"
-    lines = []
-    for number in range(PAPERS):
-        own = [WORDS[(number * step) % len(WORDS)] for step in (1, 2, 4, 7)]
-        abstract = f"We study {own[0]} and {own[1]}. The {own[2]} of {own[3]} is measured in {number} ways."
-        lines.append(json.dumps({"id": f"p{number}", "title": f"{own[0]} {own[1]} {number}", "abstract": abstract}))
-    path.write_text("\n".join(lines) + "\n")
-    return path
+    return write_papers(tmp_path_factory.mktemp("papers") / "papers.jsonl", PAPERS)
 
 
 def test_readers_of_one_stack_judge_the_encoder_of_another(
