@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -284,6 +285,22 @@ def test_an_index_that_faiss_cannot_copy_is_left_in_main_memory(
     monkeypatch.setattr(gpu, "driver_version", lambda: "550.54")
     with pytest.raises(NoGpu, match=r"driver 550\.54 is too old for faiss-gpu-cuvs's CUDA 13"):
         put_on_gpu(main, GpuOptions(kind="cagra"))
+
+
+@pytest.mark.skipif(GPUS > 0, reason="there is a GPU here")
+def test_the_installed_faiss_says_what_it_lacks(main: FaissIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "driver_version", lambda: "580.65")
+    monkeypatch.setattr(torch_gpu, "find_spec", lambda name: None)
+    with pytest.raises(NoGpu) as told:
+        put_on_gpu(main, GpuOptions(kind="faiss"))
+    if hasattr(faiss, "StandardGpuResources"):  # `make test-faiss-gpu`
+        assert re.match(r"faiss-gpu\S* sees no GPU although driver 580\.65 is loaded: check CUDA_VIS", str(told.value))
+    else:
+        assert str(told.value) == "the installed FAISS is built for CPUs: install the extra `gpu` in place of `cpu`"
+    with pytest.raises(NoGpu) as told:
+        put_on_gpu(main, GpuOptions())
+    assert str(told.value).startswith("torch is not installed: install its build for CUDA (pip install torch); ")
+    assert "\n" not in str(told.value)
 
 
 # --- the service without a GPU ---
