@@ -273,6 +273,7 @@ def test_an_index_that_faiss_cannot_copy_is_left_in_main_memory(
     with pytest.raises(NoGpu, match=r"could not be copied to the GPU .*: free its memory"):
         put_on_gpu(main, GpuOptions(kind="faiss"))
     monkeypatch.delattr(faiss, "GpuIndexCagra")
+    monkeypatch.setattr(faiss_gpu, "_has_cuvs", lambda: False)
     with pytest.raises(NoGpu, match="install faiss-gpu-cuvs"):
         put_on_gpu(main, GpuOptions(kind="cagra"))
     monkeypatch.setattr(faiss, "get_num_gpus", lambda: 0)
