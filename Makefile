@@ -306,6 +306,19 @@ test-long: setup dist .venv-dvc/ready ## tests that take minutes: 150,000 papers
 	.venv/bin/python -m pytest -m long tests/long
 	.venv-training/bin/python -m pytest -c training/pyproject.toml -m long training/tests
 
+.venv-faiss-gpu/ready: requirements/all.lock requirements/service-gpu.lock pyproject.toml | $(uv)
+	@echo "setting up .venv-faiss-gpu (as .venv, with FAISS for GPUs and CUDA's libraries in place of faiss-cpu)"
+	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-faiss-gpu
+	$(uv) pip sync -q --python .venv-faiss-gpu/bin/python --require-hashes requirements/all.lock
+	$(uv) pip uninstall -q --python .venv-faiss-gpu/bin/python faiss-cpu
+	$(uv) pip install -q --python .venv-faiss-gpu/bin/python --no-deps --require-hashes -r requirements/service-gpu.lock
+	$(uv) pip install -q --python .venv-faiss-gpu/bin/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+.PHONY: test-faiss-gpu
+test-faiss-gpu: .venv-faiss-gpu/ready ## what vector search promises, with FAISS's wheel for GPUs (2.7 GB); on a GPU where there is one
+	.venv-faiss-gpu/bin/python -m pytest tests/integration/retrieval_service/test_vector_contract.py tests/integration/retrieval_service/test_gpu.py
+
 .PHONY: test-scale
 test-scale: .venv-ray/ready ## embedding on a cluster of Ray: two nodes on this machine, actors and a node killed; a minute
 	.venv-ray/bin/python -m pytest -m scale tests/scale

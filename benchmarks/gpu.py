@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from akin.cli.corpus import corpus_path
 from akin.cli.output import say
 from akin.stack_settings import ROOT, Settings
+from akin.storage import gpu
 from benchmarks.encoder.clients import drive, embedding_client
 from benchmarks.encoder.parts import throughput, waiting_times
 from benchmarks.encoder.systems import CellResult
@@ -38,33 +39,22 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each figure; the median counts (default 5)")
     options = parser.parse_args()
-    device = find_gpu()
-    say(f"checking on {device['name']}")
+    card = gpu.first_card()
+    if card is None:
+        raise SystemExit("no NVIDIA GPU here (nvidia-smi finds none): run this benchmark on a machine with one.")
+    say(f"checking on {card.name}")
     passed, summary = run_checks(options.grpc, options.metrics)
     settings = Settings.read()
     rows = measure_gpu(
         options.grpc, Supply(read_complete_papers(corpus_path(settings, options.corpus), 30_000)), options.rounds
     )
-    path = write_rows("gpu", rows, settings.data / "benchmarks", gpu=device, checks=summary)
+    path = write_rows("gpu", rows, settings.data / "benchmarks", gpu=card._asdict(), checks=summary)
     report = path.with_suffix(".md")
-    report.write_text(f"{device['name']}, driver {device['driver']}: {summary}\n\n{rows_table(rows)}")
+    report.write_text(f"{card.name}, driver {card.driver}: {summary}\n\n{rows_table(rows)}")
     print(report.read_text())
     say(f"written to {path} and {report.name}")
     if not passed:
         sys.exit(1)
-
-
-def find_gpu() -> dict[str, str]:
-    """Return the name, the driver and the memory of the first GPU."""
-    try:
-        command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-        line = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
-    except (OSError, subprocess.CalledProcessError, IndexError) as error:
-        raise SystemExit(
-            "no NVIDIA GPU here (nvidia-smi finds none): run this benchmark on a machine with one."
-        ) from error
-    name, driver, memory = (part.strip() for part in line.split(","))
-    return {"name": name, "driver": driver, "memory": memory}
 
 
 def run_checks(grpc: str, metrics: str) -> tuple[bool, str]:

@@ -42,7 +42,7 @@ from akin.cli import (
     stack,
     train,
 )
-from akin.errors import AkinError, PapersUnusable
+from akin.errors import AkinError, NotSetUp, PapersUnusable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -107,6 +107,10 @@ def main() -> None:
     except Exception as error:
         from akin.papers import PapersError
 
+        # FAISS for GPUs loads CUDA's libraries when it is imported, and names the package that is missing.
+        if isinstance(error, RuntimeError) and str(error).startswith("faiss-gpu"):
+            print(f"akin: {error}; or install faiss-cpu in its place, which needs no CUDA.", file=sys.stderr)
+            sys.exit(NotSetUp.exit_code)
         if not isinstance(error, AkinError | PapersError):
             raise
         print(f"akin: {error}", file=sys.stderr)

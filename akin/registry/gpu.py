@@ -167,7 +167,7 @@ def export_gpu_model(
     Args:
         settings: Where the model repository and the training environment are.
         version: The number of an existing version.
-        runtime: One of `RUNTIMES`, or `PACKAGES`.
+        runtime: One of `RUNTIMES`.
         texts: The papers on which parity is measured.
         source: The model that the version was made from; None for the one named in its manifest.
         engine_cache: As in `config`.
@@ -179,11 +179,32 @@ def export_gpu_model(
         NotSetUp: There is no training environment.
         EncoderError: The command failed or refused, or a file cannot be written.
     """
+    made = export_graph(settings, version, runtime, texts, source=source)
+    return made, write(settings.repository, made, runtime, engine_cache=engine_cache)
+
+
+def export_graph(
+    settings: Settings, version: int, runtime: str, texts: Path, *, source: str | None = None, into: Path | None = None
+) -> dict[str, Any]:
+    """Make a version's graph in FP16; return the answer of `training.compression.gpu` about it.
+
+    Args:
+        settings: Where the model repository and the training environment are.
+        version: The number of an existing version.
+        runtime: One of `RUNTIMES`, or `PACKAGES`.
+        texts: The papers on which parity is measured.
+        source: The model that the version was made from; None for the one named in its manifest.
+        into: The folder that gets the version's folder; None for that of the model `encoder`.
+
+    Raises:
+        NotSetUp: There is no training environment.
+        EncoderError: The command failed or refused.
+    """
     arguments = ["--repository", str(settings.repository), "--version", str(version), "--texts", str(texts)]
     arguments += ["--runtime", runtime if runtime in ("cuda", PACKAGES) else "tensorrt"]
     arguments += ["--source", source] if source else []
-    made = run_in_training(settings, "compression.gpu", arguments, "the model repository is unchanged")
-    return made, write(settings.repository, made, runtime, engine_cache=engine_cache)
+    arguments += ["--into", str(into)] if into else []
+    return run_in_training(settings, "compression.gpu", arguments, "the model repository is unchanged")
 
 
 def write(repository: Path, made: dict[str, Any], runtime: str, *, engine_cache: str = ENGINE_CACHE) -> list[Path]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from akin.registry import gpu
 from akin.stack.tritonserver import server_python
 from akin.stack_settings import Settings
 from akin.storage import gpu as nvidia
-from akin.storage.durable import replace_file
+from akin.storage.durable import make_folder, replace_file, replace_folder
 
 AUTO = "auto"
 RUNTIMES = ("torch", "ort-cuda", "ort-tensorrt")
@@ -63,39 +64,51 @@ def export(
 
     Raises:
         NotSetUp: There is no training environment.
-        EncoderError: No runtime can be used, the export failed, or a file cannot be written.
+        EncoderError: No runtime can be used, the export failed, or a file cannot be written. An earlier folder of the
+            version, and the configuration, are as before.
     """
     if choice.device == "cuda" and nvidia.driver_version() is None:
         raise EncoderError(
             f"{nvidia.NO_DRIVER}. Without a GPU the encoder serves on the CPU as it is; `--device cpu` tries these "
             "steps without one."
         )
-    made, files = gpu.export_gpu_model(settings, version, gpu.PACKAGES, texts, source=source, engine_cache=engine_cache)
-    folder = settings.repository / gpu.INNER_MODEL / str(version)
-    found = measure_all(settings, folder, made, choice, engine_cache)
-    try:
-        best = choose(found)
-    except EncoderError:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    kept = {**_description(made, best["runtime"], choice, engine_cache), "measured": found}
-    try:
-        replace_file(folder / "made.json", (json.dumps(kept, indent=1) + "\n").encode())
-        for name in _unneeded(best["runtime"]):
-            path = folder / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    except OSError as error:
-        raise EncoderError(f"cannot write {error.filename or folder}: {error.strerror}.") from error
-    return {**kept, "folder": str(folder)}, files
-
-
-def measure_all(
-    settings: Settings, folder: Path, made: dict[str, Any], choice: Choice, engine_cache: str
-) -> list[dict[str, Any]]:
-    """Return what was measured of each runtime, or why it cannot be used."""
     python = settings.triton_home / "python/bin/python"
     if not python.exists():
         raise EncoderError(f"there is no Python of the embedded server at {python}: run `make setup`.")
+    model = settings.repository / gpu.INNER_MODEL
+    try:
+        make_folder(model)
+        aside = tempfile.TemporaryDirectory(prefix=".measured-", dir=model)
+    except OSError as error:
+        raise EncoderError(f"cannot write into {model}: {error.strerror}.") from error
+    # An earlier folder of the version may be in use: it is replaced when a runtime has been chosen, not before.
+    with aside:
+        made = gpu.export_graph(settings, version, gpu.PACKAGES, texts, source=source, into=Path(aside.name))
+        staged = Path(aside.name) / str(version)
+        found = measure_all(python, staged, made, choice, engine_cache)
+        best = choose(found)
+        kept = {**_description(made, best["runtime"], choice, engine_cache), "measured": found}
+        _publish(staged, model / str(version), kept)
+    files = gpu.write(settings.repository, made, gpu.PACKAGES, engine_cache=engine_cache)
+    return {**kept, "folder": str(model / str(version))}, files
+
+
+def _publish(staged: Path, folder: Path, kept: dict[str, Any]) -> None:
+    """Put a version's folder, with what its runtime needs and the description, in the place of an earlier one."""
+    try:
+        replace_file(staged / "made.json", (json.dumps(kept, indent=1) + "\n").encode())
+        for name in _unneeded(kept["runtime"]):
+            path = staged / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        replace_folder(staged, folder)
+    except OSError as error:
+        raise EncoderError(f"cannot write {error.filename or folder}: {error.strerror}.") from error
+
+
+def measure_all(
+    python: Path, folder: Path, made: dict[str, Any], choice: Choice, engine_cache: str
+) -> list[dict[str, Any]]:
+    """Return what was measured of each runtime, or why it cannot be used."""
     names = RUNTIMES if choice.runtime == AUTO else (choice.runtime,)
     found = []
     for name in names:
@@ -129,7 +142,7 @@ def choose(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if usable:
         return max(usable, key=lambda each: float(each["texts_per_second"]))
     reasons = "; ".join(f"{each['runtime']}: {_reason(each)}" for each in found)
-    raise EncoderError(f"no runtime can be used here, and the model {gpu.INNER_MODEL} was not made. {reasons}.")
+    raise EncoderError(f"no runtime can be used here, and the model {gpu.INNER_MODEL} is as it was before. {reasons}.")
 
 
 def _reason(each: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Read which NVIDIA driver this machine has, and say whether a build for CUDA fits it; load nothing of CUDA."""
+"""Read which NVIDIA card and driver this machine has, and say if a build for CUDA fits; load nothing of CUDA."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 LEAST_DRIVER = {"11": 450, "12": 525, "13": 580}
 """The oldest driver for each major release of CUDA (NVIDIA's table of minor version compatibility)."""
@@ -16,26 +17,52 @@ _LOADED = Path("/proc/driver/nvidia/version")
 _SMI_SECONDS = 20
 
 
+class Card(NamedTuple):
+    """First NVIDIA card, as nvidia-smi names it.
+
+    Attributes:
+        name: Its name.
+        driver: The version of the driver.
+        memory: Its memory, such as `81559 MiB`.
+    """
+
+    name: str
+    driver: str
+    memory: str
+
+
+def first_card() -> Card | None:
+    """Return the first card; None if nvidia-smi is not here or lists none."""
+    try:
+        name, driver, memory = (part.strip() for part in _ask("name,driver_version,memory.total").split(","))
+    except ValueError:
+        return None
+    return Card(name, driver, memory)
+
+
 def driver_version() -> str | None:
     """Return the version of the NVIDIA driver, such as `580.65.06`; None if there is none."""
     try:
         found = re.search(r"Kernel Module.*?\s(\d+(?:\.\d+)+)\s", _LOADED.read_text("utf-8", "replace"))
     except OSError:
         found = None
-    return found[1] if found else _asked_driver()
+    if found:
+        return found[1]
+    # The file is not there everywhere (WSL, some sandboxes).
+    asked = re.match(r"\d+(?:\.\d+)+", _ask("driver_version"))
+    return asked[0] if asked else None
 
 
-def _asked_driver() -> str | None:
-    """Return the version that nvidia-smi reports, as the file is not there everywhere (WSL, some sandboxes)."""
+def _ask(fields: str) -> str:
+    """Return what nvidia-smi says of the first card; nothing where it says nothing."""
     if (program := shutil.which("nvidia-smi")) is None:
-        return None
-    command = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
+        return ""
+    command = [program, f"--query-gpu={fields}", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_SMI_SECONDS)
     except (OSError, subprocess.SubprocessError):
-        return None
-    found = re.match(r"\d+(?:\.\d+)+", done.stdout.strip())
-    return found[0] if found else None
+        return ""
+    return done.stdout.strip().partition("\n")[0]
 
 
 def unusable(package: str, cuda: str | None, driver: str | None, available: bool) -> str | None:

@@ -6,6 +6,3 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / "model_repository/encoder"
 """Folder of the inner model's code."""
-
-CODE = ("model.py", "runtimes.py", "torch_encoder.py", "onnx_encoder.py")
-"""Its files that a version needs."""

@@ -30,6 +30,15 @@ STEPS = {"machine": 4, "fidelity": 24, "throughput": 66, "triton": 56, "vectors"
 EXTRA = {"recipe": 300}
 """Steps that run only if they are named."""
 
+_NEEDS = {
+    "triton": ("tritonclient",),
+    "vectors": ("msgspec",),
+    "train": ("datasets", "accelerate"),
+    "tests": ("pytest", "msgspec"),
+    "recipe": ("training",),
+}
+"""The packages that a step needs beside torch and sentence-transformers."""
+
 _USES_LIBRARIES = ("fidelity", "throughput", "vectors", "train", "recipe")
 # To load torch and sentence-transformers, to start CUDA and to read the papers takes up to 20 s.
 _LEAST_SECONDS = {"cuda": 40.0, "cpu": 20.0}
@@ -55,12 +64,15 @@ def main(arguments: Sequence[str]) -> int:
     work = Path(tempfile.mkdtemp(prefix="gpu-check-"))
     try:
         job = prepare(options, work)
+        ended_before = report.resume() if options.resume else []
+        left = [name for name in dict.fromkeys(options.steps) if name not in ended_before]
+        for line in lacking(job, left):
+            print(f"gpu-check: {line}", file=sys.stderr, flush=True)
         if not job.on_gpu:
             # Loaded once for all steps, which are forked from here. With a GPU each step loads them itself: what a
             # library asks the driver while it loads would make the card unusable in a forked process.
             load_libraries(work / "packages")
         shares = STEPS | EXTRA
-        left = [name for name in shares if name in options.steps]
         while left:
             name, share = left[0], shares[left[0]] / sum(shares[name] for name in left)
             least = _FIRST_SECONDS if name == "machine" else _LEAST_SECONDS[options.device]
@@ -105,6 +117,22 @@ def check_options(options: argparse.Namespace) -> None:
         )
 
 
+def lacking(job: Job, steps: Sequence[str]) -> list[str]:
+    """Return a line for each step that will not run as a package is missing, before time is spent on the others."""
+    lines = []
+    if "triton" in steps and not job.triton:
+        lines.append(
+            "triton will not run: there is no .triton, and GPU_WHEELS_TRITON has no wheel of it (docs/gpu.md)."
+        )
+    for step, packages in _NEEDS.items():
+        absent = [name for name in packages if importlib.util.find_spec(name) is None]
+        if step in steps and absent:
+            lines.append(
+                f"{step} will not run: {', '.join(absent)} missing; put the wheels of wheels.txt into GPU_WHEELS."
+            )
+    return lines
+
+
 def leave_out(name: str, report: Report) -> None:
     """Add a step to the report that was not started, as the time is over."""
     step = StepReport(name, "not run")
@@ -121,7 +149,10 @@ def parser() -> argparse.ArgumentParser:
         "--steps",
         type=lambda text: text.split(","),
         default=list(STEPS),
-        help=f"some of {','.join(STEPS)} (default: all), or {','.join(EXTRA)}",
+        help=f"some of {','.join(STEPS)} (default: all), or {','.join(EXTRA)}, in the order in which they are to run",
+    )
+    made.add_argument(
+        "--resume", action="store_true", help="keep the steps that ended in the report in --out; run the others"
     )
     made.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu for a dry run (default cuda)")
     made.add_argument(

@@ -60,6 +60,26 @@ class Report:
         self._arguments = dict(arguments)
         self.steps: list[StepReport] = []
 
+    def resume(self) -> list[str]:
+        """Take over the steps of the report in the folder that ended on the same device; return their names.
+
+        Raises:
+            SystemExit: There is no report, or it is of another device.
+        """
+        path = self._folder / "gpu-check.json"
+        try:
+            content = json.loads(path.read_bytes())
+            device = content["arguments"]["device"]
+            steps = [StepReport(**{**each, "rows": [Row(**row) for row in each["rows"]]}) for each in content["steps"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SystemExit(
+                f"{path} cannot be continued ({error}): leave --resume out, or name its folder."
+            ) from error
+        if device != self._arguments["device"]:
+            raise SystemExit(f"{path} is of the device {device}: name another folder with --out.")
+        self.steps = [each for each in steps if each.state == "done"]
+        return [each.name for each in self.steps]
+
     def write(self) -> None:
         """Write both files."""
         steps = [{**vars(step), "rows": [vars(row) for row in step.rows]} for step in self.steps]

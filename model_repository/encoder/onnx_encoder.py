@@ -59,8 +59,9 @@ class OnnxEncoder:
         # Where a provider cannot be loaded, ONNX Runtime says so in its log only and goes on with the next.
         if wanted is not None and self._session.get_providers()[0] != wanted[0]:
             raise Unusable(
-                f"onnxruntime {onnxruntime.__version__} could not load its {wanted[0]}: it needs the libraries of the "
-                "CUDA that it is built for (install the extra gpu-encoder), and a driver that is new enough"
+                f"onnxruntime {onnxruntime.__version__} could not load its {wanted[0]}: it needs the libraries of CUDA "
+                f"{getattr(onnxruntime, 'cuda_version', '')} (install the extra gpu-encoder), a driver that is new "
+                "enough for it, and a GPU that nvidia-smi lists"
             )
 
     def start(self, tensors: Mapping[str, Any]) -> Any:

@@ -54,8 +54,14 @@ def open_encoder(folder: Path, made: Mapping[str, Any]) -> Encoder:
         # Behind the own packages: their NumPy is the one that Triton's stub was compiled for.
         sys.path.append(packages)
     if made["runtime"] == "torch":
-        from torch_encoder import open_torch
-
+        try:
+            from torch_encoder import open_torch
+        except (ImportError, OSError) as error:
+            # A build for a CUDA whose libraries are missing fails here too.
+            raise Unusable(
+                f"torch cannot be loaded ({first_line(error)}): install its build for this machine in the training "
+                "environment, or name a folder of packages that has it with --packages"
+            ) from error
         return open_torch(folder, made)
     from onnx_encoder import OnnxEncoder
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import faiss
@@ -116,13 +117,13 @@ class FaissOnGpu:
         return set(rows[0].tolist()) <= {0, -1}
 
 
-def put_all(main: InMemory, options: GpuOptions) -> FaissOnGpu:
+def put_all(main: InMemory, options: GpuOptions, driver: str) -> FaissOnGpu:
     """Return all stored vectors on GPUs, each compared with every query.
 
     Raises:
         NoGpu: FAISS cannot use a GPU here, or the vectors do not fit.
     """
-    require_gpu()
+    require_gpu(driver)
     clone = _clone(faiss.IndexFlatIP(main.dim), options, main)
     return FaissOnGpu(
         clone, f"exact, {_precision(options)}, FAISS on {_gpus(options)}",
@@ -130,13 +131,13 @@ def put_all(main: InMemory, options: GpuOptions) -> FaissOnGpu:
     )  # fmt: skip
 
 
-def put_lists(main: InMemory, options: GpuOptions) -> FaissOnGpu:
+def put_lists(main: InMemory, options: GpuOptions, driver: str) -> FaissOnGpu:
     """Return the inverted lists of the index on GPUs.
 
     Raises:
         NoGpu: FAISS cannot use a GPU here, or the index has no lists that it has on GPUs, or they do not fit.
     """
-    require_gpu()
+    require_gpu(driver)
     kind = type(main.index).__name__ if isinstance(main, FaissIndex) else "unknown"
     if not isinstance(main, FaissIndex) or kind not in WITH_LISTS:
         raise NoGpu(
@@ -150,13 +151,13 @@ def put_lists(main: InMemory, options: GpuOptions) -> FaissOnGpu:
     )  # fmt: skip
 
 
-def put_graph(main: InMemory, options: GpuOptions) -> FaissOnGpu:
+def put_graph(main: InMemory, options: GpuOptions, driver: str) -> FaissOnGpu:
     """Build a graph (CAGRA) of all stored vectors on the first GPU and return it.
 
     Raises:
         NoGpu: FAISS cannot use a GPU here or is built without cuVS, or the vectors do not fit.
     """
-    require_gpu()
+    require_gpu(driver)
     if not hasattr(faiss, "GpuIndexCagra"):
         raise NoGpu("the installed FAISS has no CAGRA: install faiss-gpu-cuvs in place of faiss-gpu")
     try:
@@ -170,7 +171,7 @@ def put_graph(main: InMemory, options: GpuOptions) -> FaissOnGpu:
     )  # fmt: skip
 
 
-def require_gpu() -> None:
+def require_gpu(driver: str) -> None:
     """Check that the installed FAISS can use a GPU.
 
     Raises:
@@ -178,9 +179,14 @@ def require_gpu() -> None:
     """
     if not hasattr(faiss, "StandardGpuResources"):
         raise NoGpu("the installed FAISS is built for CPUs: install the extra `gpu` in place of `cpu`")
-    # PyPI's wheels are of CUDA 12.
-    if reason := gpu.unusable("faiss-gpu", "12", gpu.driver_version(), faiss.get_num_gpus() > 0):
+    package, cuda = ("faiss-gpu-cuvs", "13") if _has_cuvs() else ("faiss-gpu", "12")
+    if reason := gpu.unusable(package, cuda, driver, faiss.get_num_gpus() > 0):
         raise NoGpu(reason)
+
+
+def _has_cuvs() -> bool:
+    """Return True if FAISS is PyPI's `faiss-gpu-cuvs`, which is of CUDA 13; `faiss-gpu` is of CUDA 12."""
+    return find_spec("faiss._cuvs_build") is not None
 
 
 def _clone(index: Any, options: GpuOptions, stored: InMemory | None = None) -> Any:

@@ -155,7 +155,8 @@ def put_on_gpu(main: InMemory, options: GpuOptions) -> GpuIndex:
     Raises:
         NoGpu: No way that the options allow is possible; the message has the reason of each.
     """
-    if gpu.driver_version() is None:
+    driver = gpu.driver_version()
+    if driver is None:
         raise NoGpu(gpu.NO_DRIVER)
     ways = _ways()
     names: Sequence[str] = ("torch", "faiss", "lists") if options.kind == "auto" else (options.kind,)
@@ -164,13 +165,13 @@ def put_on_gpu(main: InMemory, options: GpuOptions) -> GpuIndex:
     reasons: list[str] = []
     for name in names:
         try:
-            return GpuIndex(main, ways[name](main, options))
+            return GpuIndex(main, ways[name](main, options, driver))
         except NoGpu as error:
             reasons.append(str(error))
     raise NoGpu("; ".join(dict.fromkeys(reasons)))
 
 
-def _ways() -> dict[str, Callable[[InMemory, GpuOptions], OnGpu]]:
+def _ways() -> dict[str, Callable[[InMemory, GpuOptions, str], OnGpu]]:
     # Imported here: torch and FAISS need not both be installed, and this module is what they need of the service.
     from retrieval_service.adapters import faiss_gpu, torch_gpu
 

@@ -12,7 +12,7 @@ WORKING_BYTES = 2 * 2**30
 """Memory beside the vectors: the scores of a batch of queries, and what torch and its libraries take."""
 
 
-def put(main: InMemory, options: GpuOptions) -> Any:
+def put(main: InMemory, options: GpuOptions, driver: str) -> Any:
     """Return all stored vectors in half precision on the first GPU, searched exactly.
 
     Raises:
@@ -25,7 +25,7 @@ def put(main: InMemory, options: GpuOptions) -> Any:
     except (ImportError, OSError) as error:
         # A wheel for a CUDA whose libraries are missing fails here.
         raise NoGpu(f"torch cannot be loaded ({first_line(error)}): install its build for this machine") from error
-    require_gpu(torch, len(main) * main.dim * 2)
+    require_gpu(torch, len(main) * main.dim * 2, driver)
     from retrieval_service.adapters.torch_exact import TorchExactIndex
 
     try:
@@ -34,14 +34,14 @@ def put(main: InMemory, options: GpuOptions) -> Any:
         raise NoGpu(f"the vectors could not be copied to the GPU ({first_line(error)})") from error
 
 
-def require_gpu(torch: Any, vector_bytes: int) -> None:
+def require_gpu(torch: Any, vector_bytes: int, driver: str) -> None:
     """Check that torch can use a GPU with room for the vectors.
 
     Raises:
         NoGpu: It cannot; the message says what to do.
     """
     available = bool(torch.version.cuda) and torch.cuda.is_available()
-    if reason := gpu.unusable("torch", torch.version.cuda, gpu.driver_version(), available):
+    if reason := gpu.unusable("torch", torch.version.cuda, driver, available):
         raise NoGpu(reason)
     try:
         free, _ = torch.cuda.mem_get_info()

@@ -26,7 +26,8 @@ def test_a_version_is_measured_chosen_and_served(encoder_repository: Path, tmp_p
     repository = tmp_path / "models"
     shutil.copytree(encoder_repository / "text_encoder", repository / "text_encoder")
     environment = environment_for(tmp_path, repository)
-    done = akin("encoder", "gpu", "1", "--runtime", runtime, "--device", "cpu", "--json", environment=environment)
+    arguments = ("encoder", "gpu", "1", "--runtime", runtime, "--device", "cpu", "--json")
+    done = akin(*arguments, environment=environment, seconds=900)
     assert done.returncode == 0, done.stderr
     made = json.loads(done.stdout)
     usable = {each["runtime"] for each in made["measured"] if "unusable" not in each}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from importlib.metadata import PackageNotFoundError, version
 
 from akin.storage import gpu
@@ -35,9 +34,9 @@ def run(job: Job, record: Recorder) -> None:
         record.line("a dry run on the CPU: its figures say nothing about a GPU.")
         return
     card = find_card()
-    for name, value in card.items():
+    for name, value in zip(("card", "driver", "GPU memory"), card, strict=True):
         record.fact(name, value)
-    if reason := gpu.unusable("torch", torch.version.cuda, card["driver"], torch.cuda.is_available()):
+    if reason := gpu.unusable("torch", torch.version.cuda, card.driver, torch.cuda.is_available()):
         raise NotRun(f"{reason}.")
     properties = torch.cuda.get_device_properties(0)
     free, total = torch.cuda.mem_get_info()
@@ -57,21 +56,17 @@ def package_version(name: str) -> str:
         return "not installed"
 
 
-def find_card() -> dict[str, str]:
-    """Return name, driver and memory of the first card.
+def find_card() -> gpu.Card:
+    """Return the first card.
 
     Raises:
         NotRun: There is no driver, or no card.
     """
-    command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-    try:
-        lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
-        name, driver, memory = (part.strip() for part in lines[0].split(","))
-    except (OSError, subprocess.SubprocessError, IndexError, ValueError) as error:
+    if (card := gpu.first_card()) is None:
         raise NotRun(
             "no NVIDIA driver or no card (nvidia-smi finds none): install it, or try `--device cpu`, the dry run."
-        ) from error
-    return {"card": name, "driver": driver, "GPU memory": memory}
+        )
+    return card
 
 
 def require_device(job: Job) -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.encoder.clients import ClientLoad, drive, embedding_client
-from benchmarks.gpu_check.code import CODE, FOLDER
+from benchmarks.gpu_check.code import FOLDER
 from benchmarks.gpu_check.exact import exact_vectors
 from benchmarks.gpu_check.job import Job, NotRun, Recorder, step_folder
 from benchmarks.gpu_check.steps.machine import require_device
@@ -170,8 +170,8 @@ def make_repository(job: Job, folder: Path) -> Path:
         **{name: manifest[name] for name in ("dim", "max_length")},
     }
     (inner / "1" / "made.json").write_text(json.dumps(made))
-    for name in CODE:
-        shutil.copy(FOLDER / name, inner / "1")
+    for path in FOLDER.glob("*.py"):
+        shutil.copy(path, inner / "1")
     return folder
 
 

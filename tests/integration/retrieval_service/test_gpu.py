@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -225,7 +226,6 @@ LARGE = 2_500_000 * 384 * 2
 @pytest.mark.parametrize(
     ("torch", "driver", "words"),
     [
-        (Torch(), None, "no NVIDIA driver.*install the driver"),
         (Torch(), "550.54.14", "driver 550.54.14 is too old for torch's CUDA 13.0, which needs 580 or newer: update"),
         (Torch("12.8"), "520.61", "too old for torch's CUDA 12.8, which needs 525"),
         (Torch(None, False), "580.65", "torch is built for CPUs: install its build for CUDA"),
@@ -233,22 +233,33 @@ LARGE = 2_500_000 * 384 * 2
         (Torch(free=3), "580.65", r"needs 3\.8 GiB of GPU memory and 3\.0 GiB are free: end what else"),
     ],
 )
-def test_what_torch_cannot_use_is_said_in_one_line_with_the_next_step(
-    monkeypatch: pytest.MonkeyPatch, torch: Any, driver: str | None, words: str
-) -> None:
-    monkeypatch.setattr(gpu, "driver_version", lambda: driver)
+def test_what_torch_cannot_use_is_said_in_one_line_with_the_next_step(torch: Any, driver: str, words: str) -> None:
     with pytest.raises(NoGpu, match=words) as told:
-        torch_gpu.require_gpu(torch, LARGE)
+        torch_gpu.require_gpu(torch, LARGE, driver)
     assert "\n" not in str(told.value)
 
 
-def test_a_large_corpus_fits_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "driver_version", lambda: "580.65")
-    torch_gpu.require_gpu(Torch(free=4), LARGE)
+def test_a_large_corpus_fits_where_there_is_room() -> None:
+    torch_gpu.require_gpu(Torch(free=4), LARGE, "580.65")
     broken = Torch()
     broken.cuda.mem_get_info = lambda: (_ for _ in ()).throw(RuntimeError("CUDA error: unknown error\nmore"))
     with pytest.raises(NoGpu, match=r"cannot use the GPU \(CUDA error: unknown error\)"):
-        torch_gpu.require_gpu(broken, LARGE)
+        torch_gpu.require_gpu(broken, LARGE, "580.65")
+
+
+def test_the_driver_is_asked_once_for_all_ways(main: FaissIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[None] = []
+
+    def driver() -> str | None:
+        asked.append(None)
+        return driver_found
+
+    monkeypatch.setattr(gpu, "driver_version", driver)
+    for driver_found in (None, "470.1"):  # noqa: B007 - `driver` returns it
+        asked.clear()
+        with pytest.raises(NoGpu):
+            put_on_gpu(main, GpuOptions())
+        assert len(asked) == 1
 
 
 @pytest.mark.usefixtures("in_main_memory")
@@ -262,6 +273,7 @@ def test_an_index_that_faiss_cannot_copy_is_left_in_main_memory(
     with pytest.raises(NoGpu, match=r"could not be copied to the GPU .*: free its memory"):
         put_on_gpu(main, GpuOptions(kind="faiss"))
     monkeypatch.delattr(faiss, "GpuIndexCagra")
+    monkeypatch.setattr(faiss_gpu, "_has_cuvs", lambda: False)
     with pytest.raises(NoGpu, match="install faiss-gpu-cuvs"):
         put_on_gpu(main, GpuOptions(kind="cagra"))
     monkeypatch.setattr(faiss, "get_num_gpus", lambda: 0)
@@ -270,6 +282,26 @@ def test_an_index_that_faiss_cannot_copy_is_left_in_main_memory(
     monkeypatch.setattr(gpu, "driver_version", lambda: "470.1")
     with pytest.raises(NoGpu, match=r"driver 470\.1 is too old for faiss-gpu's CUDA 12"):
         put_on_gpu(main, GpuOptions(kind="faiss"))
+    monkeypatch.setattr(faiss_gpu, "_has_cuvs", lambda: True)
+    monkeypatch.setattr(gpu, "driver_version", lambda: "550.54")
+    with pytest.raises(NoGpu, match=r"driver 550\.54 is too old for faiss-gpu-cuvs's CUDA 13"):
+        put_on_gpu(main, GpuOptions(kind="cagra"))
+
+
+@pytest.mark.skipif(GPUS > 0, reason="there is a GPU here")
+def test_the_installed_faiss_says_what_it_lacks(main: FaissIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "driver_version", lambda: "580.65")
+    monkeypatch.setattr(torch_gpu, "find_spec", lambda name: None)
+    with pytest.raises(NoGpu) as told:
+        put_on_gpu(main, GpuOptions(kind="faiss"))
+    if hasattr(faiss, "StandardGpuResources"):  # `make test-faiss-gpu`
+        assert re.match(r"faiss-gpu\S* sees no GPU although driver 580\.65 is loaded: check CUDA_VIS", str(told.value))
+    else:
+        assert str(told.value) == "the installed FAISS is built for CPUs: install the extra `gpu` in place of `cpu`"
+    with pytest.raises(NoGpu) as told:
+        put_on_gpu(main, GpuOptions())
+    assert str(told.value).startswith("torch is not installed: install its build for CUDA (pip install torch); ")
+    assert "\n" not in str(told.value)
 
 
 # --- the service without a GPU ---

@@ -13,7 +13,7 @@ from tritonclient.grpc import model_config_pb2
 
 from akin.errors import EncoderError
 from akin.registry import gpu, gpu_packages
-from akin.registry.gpu_packages import Choice, choose, export, measure_all
+from akin.registry.gpu_packages import Choice, choose, export
 from akin.stack_settings import Settings
 from akin.storage import gpu as nvidia
 
@@ -44,9 +44,9 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     (home / "python/bin").mkdir(parents=True)
     (home / "python/bin/python").symlink_to(sys.executable)
 
-    def exported(settings: Settings, version: int, runtime: str, texts: Path, **_: Any) -> Any:
+    def exported(settings: Settings, version: int, runtime: str, texts: Path, *, source: Any, into: Path) -> Any:
         assert runtime == gpu.PACKAGES
-        folder = models / "encoder" / str(version)
+        folder = into / str(version)
         (folder / "weights").mkdir(parents=True)
         for name in ("model.onnx", "made.json", "probe.npz", "model.py"):
             (folder / name).write_text("{}")
@@ -57,10 +57,9 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
             f"found = {measured('', 0)!r} | {{'runtime': made['runtime'], 'texts_per_second': rate}}\n"
             "if rate is None: sys.exit('Illegal instruction')\nprint('a library talks')\nprint(json.dumps(found))\n"
         )
-        files = gpu.write(models, MADE, runtime)
-        return {**MADE, "folder": str(folder), "runtime": runtime}, files
+        return {**MADE, "folder": str(folder), "runtime": runtime}
 
-    monkeypatch.setattr(gpu, "export_gpu_model", exported)
+    monkeypatch.setattr(gpu, "export_graph", exported)
     return Settings.read(
         {"AKIN_TRITON_HOME": str(home), "AKIN_MODEL_REPOSITORY": str(models), "AKIN_DATA": str(tmp_path / "data")}
     )
@@ -96,6 +95,20 @@ def test_a_named_runtime_is_measured_alone_and_tensorrt_gets_its_shapes(settings
     assert described["tensorrt"]["trt_profile_max_shapes"] == "input_ids:64x256,attention_mask:64x256"
 
 
+def test_an_earlier_version_is_kept_until_a_runtime_was_chosen(settings: Settings, tmp_path: Path) -> None:
+    export(settings, 1, Choice("torch", "cpu"), tmp_path, engine_cache="/engines")
+    model = settings.repository / "encoder"
+    (model / "config.pbtxt").write_text("of another runtime")
+    before = {path: path.read_bytes() for path in model.rglob("*") if path.is_file()}
+    with pytest.raises(EncoderError, match="no runtime can be used here, and the model encoder is as it was before"):
+        export(settings, 1, Choice("ort-tensorrt", "cpu"), tmp_path, engine_cache="/engines")
+    assert {path: path.read_bytes() for path in model.rglob("*") if path.is_file()} == before
+    assert {path.name for path in model.iterdir()} == {"1", "config.pbtxt"}
+    export(settings, 1, Choice("ort-cuda", "cpu"), tmp_path, engine_cache="/engines")
+    assert json.loads((model / "1/made.json").read_text())["runtime"] == "ort-cuda"
+    assert "python" in (model / "config.pbtxt").read_text()
+
+
 def test_without_a_driver_or_a_server_one_line_says_what_to_do(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,7 +119,7 @@ def test_without_a_driver_or_a_server_one_line_says_what_to_do(
     assert not (settings.repository / "encoder").exists()
     (settings.triton_home / "python/bin/python").unlink()
     with pytest.raises(EncoderError, match=r"no Python of the embedded server.*make setup"):
-        measure_all(settings, tmp_path, MADE, Choice(device="cpu"), "/engines")
+        export(settings, 1, Choice(device="cpu"), tmp_path, engine_cache="/engines")
 
 
 def test_packages_are_those_of_training_if_the_release_of_python_is_the_same(

@@ -199,3 +199,42 @@ def test_a_folder_that_cannot_be_written_is_named(steps: Path, tmp_path: Path) -
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemExit, match="name another folder with --out"):
         main(["--device", "cpu", "--out", str(tmp_path / "file/out")])
+
+
+def test_steps_run_in_the_order_in_which_they_are_named(steps: Path) -> None:
+    assert main(["--device", "cpu", "--steps", "tests,fidelity", "--minutes", "0.12", "--out", str(steps)]) == 1
+    report = json.loads((steps / "gpu-check.json").read_text())
+    assert [step["name"] for step in report["steps"]] == ["tests", "fidelity"]
+
+
+def test_a_check_is_resumed_with_the_figures_of_the_steps_that_ended(
+    steps: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works = SimpleNamespace(run=lambda job, record: record.row("a", "b", "rate", 7, "/s"))
+    monkeypatch.setitem(sys.modules, "benchmarks.gpu_check.steps.vectors", works)
+    asked = ["--device", "cpu", "--minutes", "1", "--out", str(steps)]
+    assert main([*asked, "--steps", "vectors,tests"]) == 1
+    monkeypatch.setitem(sys.modules, "benchmarks.gpu_check.steps.tests", works)
+    monkeypatch.delitem(sys.modules, "benchmarks.gpu_check.steps.vectors")  # it must not run again
+    assert main([*asked, "--steps", "vectors,tests", "--resume"]) == 0
+    report = json.loads((steps / "gpu-check.json").read_text())
+    assert [(step["name"], step["state"]) for step in report["steps"]] == [("vectors", "done"), ("tests", "done")]
+    assert [row["value"] for step in report["steps"] for row in step["rows"]] == [7, 7]
+
+
+def test_what_cannot_be_resumed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"gpu-check\.json cannot be continued .*: leave --resume out"):
+        Report(tmp_path, {"device": "cuda"}).resume()
+    Report(tmp_path, {"device": "cpu"}).write()
+    with pytest.raises(SystemExit, match=r"is of the device cpu: name another folder with --out"):
+        Report(tmp_path, {"device": "cuda"}).resume()
+    assert Report(tmp_path, {"device": "cpu"}).resume() == []
+
+
+def test_steps_that_cannot_run_are_told_before_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: None if name == "datasets" else name)
+    job = Job("cuda", 0, 0, "", "", "", "", "", "")
+    triton, train = command.lacking(job, ["fidelity", "triton", "train"])
+    assert triton.startswith("triton will not run: there is no .triton, and GPU_WHEELS_TRITON")
+    assert train.startswith("train will not run: datasets missing; put the wheels of wheels.txt into GPU_WHEELS")
+    assert command.lacking(job, ["vectors"]) == []

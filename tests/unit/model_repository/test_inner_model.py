@@ -60,7 +60,7 @@ class Session:
 def onnxruntime(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Stand for an onnxruntime-gpu whose providers can be loaded."""
     module: Any = ModuleType("onnxruntime")
-    module.__version__ = "1.31"
+    module.__version__, module.cuda_version = "1.31", "13.0"
     module.loaded = []
     module.preload_dlls = lambda: module.loaded.append("CUDA")
     module.SessionOptions = SimpleNamespace
@@ -96,7 +96,7 @@ def test_a_provider_that_cannot_be_used_is_named_with_the_next_step(
 
     # ONNX Runtime says so in its log only, and goes on with the CPU.
     monkeypatch.setattr(Session, "get_providers", lambda self: ["CPUExecutionProvider"])
-    with pytest.raises(Unusable, match=r"could not load its CUDAExecutionProvider.*gpu-encoder.*driver"):
+    with pytest.raises(Unusable, match=r"could not load its CUDAExecutionProvider.*of CUDA 13\.0.*gpu-encoder.*driver"):
         open_encoder(tmp_path, MADE)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(Unusable, match="built without CUDAExecutionProvider: install the extra gpu-encoder"):
@@ -160,3 +160,39 @@ def test_a_measurement_has_rates_and_cosines_or_the_reason(code: Path, onnxrunti
         "runtime": "ort-cuda",
         "unusable": "it failed: RuntimeError: CUDA failure 700: an illegal memory access",
     }
+
+
+def test_a_torch_that_cannot_be_loaded_is_named_with_the_next_step(
+    code: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runtimes import Unusable, open_encoder
+
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(Unusable, match=r"torch cannot be loaded .*: install its build for this machine.*--packages"):
+        open_encoder(tmp_path, {**MADE, "runtime": "torch"})
+
+
+def test_vectors_of_torch_leave_by_dlpack_and_those_of_numpy_as_they_are(
+    code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import model
+
+    class Tensor:
+        """Stands for Triton's tensor."""
+
+        def __init__(self, name: str, values: Any) -> None:
+            self.made = ("array", name, values)
+
+        @classmethod
+        def from_dlpack(cls, name: str, values: Any) -> Tensor:
+            made = cls(name, values)
+            made.made = ("DLPack", name, values)
+            return made
+
+    monkeypatch.setattr(model.pb_utils, "Tensor", Tensor)
+    monkeypatch.setattr(model.pb_utils, "InferenceResponse", lambda tensors, error=None: tensors)
+    served = model.TritonPythonModel()
+    array, of_torch = np.eye(2, dtype=np.float32), object()
+    served.encoder = SimpleNamespace(finish=lambda started: started)
+    assert [each.made for each in served.answer(array)] == [("array", "embedding", array)]
+    assert [each.made for each in served.answer(of_torch)] == [("DLPack", "embedding", of_torch)]

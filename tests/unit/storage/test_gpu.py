@@ -42,6 +42,22 @@ def test_what_does_not_fit_is_named(driver: str | None, cuda: str | None, availa
     assert reason is None if words is None else str(reason).startswith(words)
 
 
+def test_the_first_card_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    program = tmp_path / "nvidia-smi"
+    cards = "NVIDIA L4, 550.54.15, 23034 MiB\nNVIDIA T4, 550.54.15, 15360 MiB"
+    for answer, found in (
+        (f"echo '{cards}'", ("NVIDIA L4", "550.54.15", "23034 MiB")),
+        ("echo 'No devices were found'", None),
+        ("exit 9", None),
+    ):
+        program.write_text(f"#!/bin/sh\n{answer}\n")
+        program.chmod(0o755)
+        assert gpu.first_card() == found
+    program.unlink()
+    assert gpu.first_card() is None
+
+
 def test_memory_that_is_lacking_is_told_in_gib() -> None:
     assert gpu.lacking_memory("the index", 2**31, 2**31) is None
     assert str(gpu.lacking_memory("the index", 2**31, 2**30)).startswith(

@@ -38,7 +38,7 @@ def test_a_version_in_fp16_has_nearly_the_vectors_of_its_model(
         made = gpu.export_fp16(tmp_path, 1, runtime=runtime, **options)  # type: ignore[arg-type]
         folder = tmp_path / "encoder" / "1"
         assert made["folder"] == str(folder)
-        served = {*gpu.CODE, "weights", "probe.npz"} if runtime == gpu.PACKAGES else set()
+        served = {*publish.CODE[publish.GPU_ENCODER], "weights", "probe.npz"} if runtime == gpu.PACKAGES else set()
         assert {path.name for path in folder.iterdir()} == {"model.onnx", "made.json", *served}
         assert [path.name for path in (tmp_path / "encoder").iterdir()] == ["1"]
         assert made["parity"]["mean_cosine"] > 0.999
@@ -73,6 +73,9 @@ def test_a_version_in_fp16_has_nearly_the_vectors_of_its_model(
         assert found["one_text_ms"] > 0
 
     before = (folder / "model.onnx").read_bytes()
+    aside = gpu.export_fp16(tmp_path, 1, runtime="cuda", into=tmp_path / "aside", **options)  # type: ignore[arg-type]
+    assert aside["folder"] == str(tmp_path / "aside/1")
+    assert (tmp_path / "aside/1/made.json").is_file()
     with pytest.raises(SourceError, match="with other weights than model has"):
         gpu.export_fp16(tmp_path, 1, **{**options, "wanted": str(tiny_model("modernbert"))})  # type: ignore[arg-type]
     monkeypatch.setattr(parity, "FP16_MEAN_COSINE", 1.01)

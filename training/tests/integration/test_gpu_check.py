@@ -1,6 +1,8 @@
 """Run each step of `make gpu-check` alone on the CPU, in this process, which has torch loaded already."""
 
 import json
+import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.gpu_check.command import installed_triton
 from benchmarks.gpu_check.exact import exact_vectors
 from benchmarks.gpu_check.job import MARK, Job, Recorder
 from benchmarks.gpu_check.report import StepReport
@@ -68,6 +71,15 @@ def test_rates_are_measured_and_single_titles_before_the_many_batches(
 
 def test_exact_search_is_exact(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
     assert figures(run("vectors", job, capsys), "recall@10") == [1.0, 1.0]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="the server's Python is an older one, as it needs NumPy 1")
+def test_triton_serves_the_torch_runtime(job: Job, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    triton, home = installed_triton(tmp_path)
+    assert triton, "there is no .triton for this Python: run `make setup`"
+    report = run("triton", replace(job, triton=triton, python_home=home), capsys)
+    assert len(figures(report, "texts/s")) == 6
+    assert abs(figures(report, "1 − mean cosine to FP32")[0]) < 1e-5
 
 
 def test_training_gives_a_rate_for_each_loss(job: Job, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 """Make the graph that a GPU runs for a version: `encoder/<version>/model.onnx` in FP16, token ids in, unit vectors out.
 
 Usage: python -m training.compression.gpu --repository DIR --version N --texts PAPERS [--source MODEL]
-[--runtime tensorrt|cuda|packages]
+[--runtime tensorrt|cuda|packages] [--into DIR]
 
 For `packages`, the runtimes of `model_repository/encoder` (Triton's Python backend, without NVIDIA's image), it also
 writes the weights for torch, the code that serves them, and `probe.npz`: texts with their vectors in FP32, by which
@@ -31,13 +31,8 @@ from training.progress import log_duration
 from training.registry import publish, source
 from training.registry.supported import limit_length, replace_prompts
 
-GPU_ENCODER = "encoder"
 GPU_RUNTIMES = ("tensorrt", "cuda", "packages")
 PACKAGES = "packages"
-PROJECT_ENCODER = publish.PROJECT_MODEL.with_name(GPU_ENCODER)
-CODE = ("measure.py", "model.py", "onnx_encoder.py", "runtimes.py", "torch_encoder.py")
-"""Files of the code that serves a version in Triton's Python backend."""
-
 _FOR_TORCH = ("config.json", "modules.json", "*_config.json", "*.safetensors", "*/config.json")
 _WEIGHTS = "weights"
 
@@ -55,6 +50,7 @@ def export_fp16(
     texts: Path,
     mapping: str | None = None,
     runtime: str = "tensorrt",
+    into: Path | None = None,
 ) -> dict[str, Any]:
     """Export the weights that a version was made from in FP16, as the same version of the model `encoder`.
 
@@ -65,6 +61,7 @@ def export_fp16(
         texts: a file of papers that parity is measured on.
         mapping: mapping of the papers' fields, if the file needs one.
         runtime: what will run it, one of `GPU_RUNTIMES`.
+        into: the folder that gets the version's folder; None for that of the model `encoder`.
 
     Returns:
         A description: `folder`, `inputs`, `dim`, `max_length`, `runtime`, `parity`.
@@ -131,12 +128,12 @@ def export_fp16(
 
     def add(staged: Path) -> None:
         """Write what the runtimes of packages need."""
-        for name in CODE:
-            shutil.copyfile(PROJECT_ENCODER / name, staged / name)
+        publish.copy_code(staged, publish.PROJECT_GPU_ENCODER)
         _save_weights(model, staged / _WEIGHTS)
         _save_probe(staged / "probe.npz", tokenizer, texts_as_queries, manifest["max_length"], true)
 
-    target = _publish(repository, version, graph.SerializeToString(), made, add if runtime == PACKAGES else None)
+    model_folder = into or repository / publish.GPU_ENCODER
+    target = _publish(model_folder, version, graph.SerializeToString(), made, add if runtime == PACKAGES else None)
     return {**made, "folder": str(target)}
 
 
@@ -200,20 +197,19 @@ def _save_probe(path: Path, tokenizer: Path, texts: Sequence[str], max_length: i
 
 
 def _publish(
-    repository: Path, version: int, graph: bytes, made: dict[str, Any], add: Callable[[Path], None] | None = None
+    model: Path, version: int, graph: bytes, made: dict[str, Any], add: Callable[[Path], None] | None = None
 ) -> Path:
     """Publish the folder of a version; an older folder is replaced, because it was made from the same weights.
 
     Args:
-        repository: Triton's model repository.
+        model: the folder of the model.
         version: number of the version.
         graph: the graph.
         made: the description.
         add: writes further files into the folder.
     """
-    model = repository / GPU_ENCODER
     target = model / str(version)
-    with publish.staging_folder(repository, GPU_ENCODER) as staged:
+    with publish.staging_folder(model.parent, model.name) as staged:
         try:
             (staged / "model.onnx").write_bytes(graph)
             (staged / "made.json").write_text(json.dumps(made, indent=1) + "\n")
@@ -234,6 +230,7 @@ def _export(options: argparse.Namespace) -> str:
         texts=options.texts,
         mapping=options.map,
         runtime=options.runtime,
+        into=options.into,
     )
     return json.dumps(made, ensure_ascii=False) if options.json else f"{made['folder']}: {made['parity']}"
 
@@ -251,6 +248,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--map", metavar="FIELDS", help="the fields of that file, such as id=_id,title=title")
     parser.add_argument(
         "--runtime", choices=GPU_RUNTIMES, default="tensorrt", help="the runtime that runs it (default: tensorrt)"
+    )
+    parser.add_argument(
+        "--into", metavar="DIR", type=Path, help="the folder that gets the version's folder (default: the model's)"
     )
     parser.add_argument("--json", action="store_true", help="print the description as JSON")
     return parser

@@ -22,6 +22,7 @@ from training.errors import PublishError
 
 TEXT_ENCODER = "text_encoder"
 RERANKER = "reranker"
+GPU_ENCODER = "encoder"
 POINTER = "PROMOTED"
 EVALUATIONS = "evaluations"
 """Folder beside the versions with their evaluations, by digest."""
@@ -34,12 +35,15 @@ PROJECT_MODEL = Path(__file__).resolve().parents[4] / "model_repository" / TEXT_
 """Tracked configuration and code, which are copied to a repository elsewhere."""
 
 PROJECT_RERANKER = PROJECT_MODEL.with_name(RERANKER)
+PROJECT_GPU_ENCODER = PROJECT_MODEL.with_name(GPU_ENCODER)
 
 CODE = {
     TEXT_ENCODER: ("bulk.py", "inner.py", "model.py", "packing.py", "runtime.py"),
     RERANKER: ("model.py", "pairs.py", f"../{TEXT_ENCODER}/packing.py", f"../{TEXT_ENCODER}/runtime.py"),
+    GPU_ENCODER: ("measure.py", "model.py", "onnx_encoder.py", "runtimes.py", "torch_encoder.py"),
 }
-"""Files of the code that serves a version of each model, from the model's folder; both run graphs by the same code."""
+"""Files of the code that serves a version of each model, from the model's folder; the reranker runs graphs by the code
+of `text_encoder`."""
 
 # Entries of a model's folder that are not needed to load the model.
 _NO_WEIGHTS = (".*", "checkpoint-*", "onnx", "openvino")
