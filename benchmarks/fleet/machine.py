@@ -10,6 +10,9 @@ import simpy
 from benchmarks.fleet.queues import Batches, SharedCores, Steps, Thread
 from benchmarks.fleet.times import MachineTimes
 
+WORKS = 5
+"""Pieces of work of a search that need Python's lock: before and after, both halves, and ranking."""
+
 _MOST_TEXTS = 64
 _SEARCHES_PER_THREAD = 16
 _QUEUE = 128
@@ -68,9 +71,9 @@ class Machine:
         self._env = env
         self._times = times
         self._dice = dice
-        self.cores = SharedCores(env, cores)
-        # Python runs one thread at a time; the indexes release its lock.
-        self._python = Thread(env, self.cores)
+        self.cores = SharedCores(env, cores, times.cold)
+        # Python runs one thread at a time; the indexes release its lock while they search.
+        self._python = Thread(env, self.cores, handoff=times.handoff_ms / 1000)
         self._searchers = Thread(env, self.cores, cores)
         self._generator = Thread(env, self.cores) if generator else None
         self.encoder = Batches(env, self.cores, self._batch_seconds, _MOST_TEXTS)
@@ -103,15 +106,22 @@ class Machine:
 
     def _search(self) -> Steps:
         drawn = self._dice.choice(self._times.searches)
-        words = self._env.process(self._searchers.work(drawn.words / 1000))
-        yield self.encoder.encode()
-        yield from self._searchers.work(drawn.vectors / 1000)
+        words = self._env.process(self._half(drawn.words))
+        yield self.encoder.encode(drawn.length)
+        yield from self._half(drawn.vectors)
         yield words
         yield from self._python.work(drawn.ranking / 1000)
+
+    def _half(self, ms: float) -> Steps:
+        locked = min(ms, self._times.locked_ms)
+        if locked:
+            yield from self._python.work(locked / 1000)
+        if ms > locked:
+            yield from self._searchers.work((ms - locked) / 1000)
 
     def _generate(self) -> Steps:
         if self._generator is not None:
             yield from self._generator.work(self._times.generator_ms / 2000)
 
-    def _batch_seconds(self, texts: int) -> float:
+    def _batch_seconds(self, texts: float) -> float:
         return (self._times.batch_ms + self._times.text_ms * texts) / 1000

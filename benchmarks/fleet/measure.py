@@ -7,9 +7,12 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import msgspec
+import numpy as np
 import psutil
 
 from akin.cli.index import build_index
@@ -17,27 +20,82 @@ from akin.papers import Paper
 from akin.stack import local_http, record
 from akin.stack_settings import Settings
 from benchmarks.environment import cores
+from benchmarks.fleet.machine import WORKS
 from benchmarks.fleet.times import MachineTimes, SearchTimes, Trial
 from benchmarks.report import machine_class
 from benchmarks.retrieval.http_path import run_load_test, run_service, some_papers
 from benchmarks.stack import private_settings
 from retrieval_service.adapters.triton_wire import ENCODER_MODEL, GrpcWire
 
-SHARES = (0.3, 0.5, 0.7, 0.85)
-"""Shares of what the cores can do, by the sum of the times, at which loads are compared."""
+SHARES = (0.3, 0.5, 0.65, 0.8)
+"""Shares of what the saturated machine answers, at which loads are compared."""
 
-OVERLOAD = 1.5
-"""Share at which the machine is saturated."""
+ROUNDS = 3
+"""Measurements of each load; of their figures the median counts."""
 
-_LIGHT = 0.15
+_OVERLOAD = 1.5
+"""Multiple of what the cores can do, by the sum of the times, at which the machine is saturated."""
+
+LOCKED_MS = 0.4
+"""Core time of each half in which Python's lock is held, at most: what it takes over 10,000 papers, where the indexes
+have little to do. In larger corpora the rest is the indexes' own work, which does not hold it."""
+
+_LIGHT = 0.1
 _ALONE = 300
 _AT_ONCE = 16
 _ENCODED = 2_000
-_NAMES = ("Triton", "the service", "the load generator")
+_HANDOFFS = 2_000
+
+
+@dataclass(frozen=True)
+class Load:
+    """Measured load.
+
+    Attributes:
+        trial: Its rate and latencies.
+        used: The share of the machine's cores that worked.
+        service_ms: Core time of the service for a search.
+        triton_ms: Core time of Triton for a search.
+        generator_ms: Core time of the load generator for a search.
+        batch: Mean texts of a batch of the encoder.
+    """
+
+    trial: Trial
+    used: float
+    service_ms: float
+    triton_ms: float
+    generator_ms: float
+    batch: float
+
+    @property
+    def core_ms(self) -> float:
+        """Return the core time of a search in all processes."""
+        return self.service_ms + self.triton_ms + self.generator_ms
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Searches one after the other.
+
+    Attributes:
+        latency_ms: The median latency.
+        searches: The times of each search in the service.
+        service_ms: Core time of the service for a search.
+        triton_ms: Core time of Triton for a search.
+        delay_ms: Latency that no core time explains.
+    """
+
+    latency_ms: float
+    searches: list[SearchTimes]
+    service_ms: float
+    triton_ms: float
+    delay_ms: float
 
 
 def measure(source: Path, seconds: int, say: Callable[[str], None]) -> MachineTimes:
     """Build a snapshot of papers, serve it on a stack of its own, and measure.
+
+    Latencies are only compared: the simulation is fed with core times, in searches one by one and in loads.
 
     Args:
         source: The papers, which queries are drawn from too.
@@ -49,58 +107,122 @@ def measure(source: Path, seconds: int, say: Callable[[str], None]) -> MachineTi
     papers = some_papers(source, _ALONE, max(1, manifest.papers // _ALONE))
     with run_service(settings, say):
         for _ in range(2):  # once to warm up
-            alone_ms, searches, service_ms, triton_ms, delay_ms = _alone(settings, papers)
-        batch_ms, text_ms = _encoder(settings, [paper.title for paper in papers], say)
-        # The encoder's own measurement divides the time of a batch; its sum is that of a single search.
-        scale = triton_ms / (batch_ms + text_ms)
-        batch_ms, text_ms = batch_ms * scale, text_ms * scale
-        own = statistics.mean(each.words + each.vectors + each.ranking for each in searches)
-        python_ms = max(0.0, service_ms - own)
-        capacity = 1000 * cores() / (own + python_ms + triton_ms)
-        say(f"a search takes {own + python_ms + triton_ms:.1f} ms of a core")
-        light = _load(settings, source, [_LIGHT * capacity], seconds)
-        per_request = _core_ms(light)
-        generator_ms = per_request["the load generator"]
-        capacity = 1000 * cores() / (own + python_ms + triton_ms + generator_ms)
-        rates = [round(share * capacity, 1) for share in (*SHARES, OVERLOAD)]
-        found = _load(settings, source, rates, seconds)
-    trials = [
-        Trial(
-            t["rate"], t["seconds"], t["per_second"], t["p50_ms"], t["p95_ms"], t["errors"], t["overloaded"]
-        )
-        for t in found["trials"]
-    ]  # fmt: skip
+            alone = _alone(settings, papers)
+        handoff_ms = asyncio.run(_handoff_ms())
+        per_batch, per_text = _encoder(settings, [paper.title for paper in papers], say)
+        by_cores = 1000 * cores() / (alone.service_ms + alone.triton_ms)
+        saturated = [_load(settings, source, _OVERLOAD * by_cores, seconds) for _ in range(ROUNDS)]
+        most = statistics.median(each.trial.per_second for each in saturated)
+        say(f"saturated at {most:.0f} searches a second")
+        # Rounds of all loads, so that a slow minute of the machine is not in all measurements of one load.
+        rounds = [
+            [_load(settings, source, round(share * most, 1), seconds) for share in (_LIGHT, *SHARES)]
+            for _ in range(ROUNDS)
+        ]
+    calm = [load for each in rounds for load in each]
+    times = busy_times(alone, calm, per_batch, per_text, handoff_ms)
     machine = machine_class()
-    return MachineTimes(
-        cores=cores(), papers=manifest.papers, searches=searches, python_ms=python_ms, batch_ms=batch_ms,
-        text_ms=text_ms, delay_ms=delay_ms, generator_ms=generator_ms, alone_ms=alone_ms, trials=trials,
+    return msgspec.structs.replace(
+        times, papers=manifest.papers,
+        trials=[*(median_trial([each[n].trial for each in rounds]) for n in range(1 + len(SHARES))),
+                median_trial([each.trial for each in saturated])],
         origin=f"{manifest.papers:,} papers of {manifest.source}, hybrid searches by titles, {machine['cpu']}",
     )  # fmt: skip
 
 
-def _alone(settings: Settings, papers: Sequence[Paper]) -> tuple[float, list[SearchTimes], float, float, float]:
-    """Search one after the other.
+def busy_times(
+    alone: Alone, calm: Sequence[Load], per_batch: float, per_text: float, handoff_ms: float
+) -> MachineTimes:
+    """Return the times of busy cores, and how much longer work takes on resting ones.
 
-    Returns:
-        The median latency; the times of each search in the service; the core time of a search in the service's process
-        and in Triton's; the latency that no core time explains. All in ms.
+    The core time of a search falls as the load rises, as cores and caches are awake. A line through what was measured
+    gives the time at full use.
+
+    Args:
+        alone: Searches one after the other.
+        calm: Loads below saturation.
+        per_batch: Core time of a batch, in any unit.
+        per_text: Core time of a text in it, in the same unit.
+        handoff_ms: Time in which Python's lock goes from one thread to another.
     """
-    latencies, searches = [], []
+    used = [load.used for load in calm]
+    service, triton, generator, all_ = (
+        _at_full_use(used, [getattr(load, name) for load in calm])
+        for name in ("service_ms", "triton_ms", "generator_ms", "core_ms")
+    )
+    batch = statistics.mean(load.batch for load in calm)
+    encoder = triton.busy / (per_batch / batch + per_text)
+    part = min(1.0, service.busy / alone.service_ms)
+    searches = [
+        SearchTimes(each.words * part, each.vectors * part, each.ranking * part, each.length) for each in alone.searches
+    ]
+    own = statistics.mean(each.words + each.vectors + each.ranking for each in searches)
+    return MachineTimes(
+        cores=cores(), papers=1, searches=searches, python_ms=max(0.0, service.busy - own),
+        batch_ms=per_batch * encoder, text_ms=per_text * encoder,
+        delay_ms=max(0.0, alone.delay_ms - WORKS * handoff_ms), generator_ms=generator.busy, alone_ms=alone.latency_ms,
+        locked_ms=LOCKED_MS, handoff_ms=handoff_ms, cold=max(0.0, all_.falls / all_.busy),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Line:
+    busy: float
+    falls: float
+
+
+def _at_full_use(used: Sequence[float], ms: Sequence[float]) -> _Line:
+    """Return the time at full use, and by how much it is greater at none."""
+    slope, at_rest = np.polyfit(used, ms, 1)
+    busy = at_rest + slope
+    return _Line(max(busy, 0.1 * min(ms)), max(0.0, float(-slope)))
+
+
+def median_trial(trials: Sequence[Trial]) -> Trial:
+    """Return the medians of the figures of several measurements of one load."""
+
+    def middle(name: str) -> float:
+        return statistics.median(getattr(each, name) or 0.0 for each in trials)
+
+    return Trial(
+        trials[0].rate, trials[0].seconds, middle("per_second"), middle("p50_ms"), middle("p95_ms"),
+        round(middle("errors")), any(each.overloaded for each in trials),
+    )  # fmt: skip
+
+
+async def _handoff_ms() -> float:
+    """Return the time in which no core works when one thread of Python gives to another."""
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1) as pool:
+        await loop.run_in_executor(pool, int)
+        began, worked = time.perf_counter(), time.process_time()
+        for _ in range(_HANDOFFS):
+            await loop.run_in_executor(pool, int)
+        waited = (time.perf_counter() - began) - (time.process_time() - worked)
+    return max(0.0, 1000 * waited / (2 * _HANDOFFS))
+
+
+def _alone(settings: Settings, papers: Sequence[Paper]) -> Alone:
+    latencies, answers = [], []
     with local_http.client(base_url=settings.service_url, timeout=60) as client:
         before = _spent(settings)
         for paper in papers:
             began = time.perf_counter()
             answer = client.post("/search", json={"query": paper.title, "mode": "hybrid", "k": 10})
             latencies.append(1000 * (time.perf_counter() - began))
-            t = answer.raise_for_status().json()["timings"]
-            searches.append(SearchTimes(t["lexical_ms"], t["vectors_ms"], t["fuse_ms"] + t["fetch_ms"]))
+            answers.append(answer.raise_for_status().json()["timings"])
         after = _spent(settings)
     service, triton = (1000 * (after[name] - before[name]) / len(papers) for name in ("the service", "Triton"))
+    embed = statistics.mean(t["embed_ms"] for t in answers)
+    searches = [
+        SearchTimes(t["lexical_ms"], t["vectors_ms"], t["fuse_ms"] + t["fetch_ms"], t["embed_ms"] / embed)
+        for t in answers
+    ]
     own = statistics.mean(each.words + each.vectors + each.ranking for each in searches)
     worked = [max(each.words, triton + each.vectors) + each.ranking + max(0.0, service - own) for each in searches]
     # Times of the client are not known: its part stays in the delay.
     delay = max(0.0, statistics.median(latencies) - statistics.median(worked))
-    return statistics.median(latencies), searches, service, triton, delay
+    return Alone(statistics.median(latencies), searches, service, triton, delay)
 
 
 def _encoder(settings: Settings, texts: Sequence[str], say: Callable[[str], None]) -> tuple[float, float]:
@@ -160,18 +282,17 @@ def _spent(settings: Settings) -> dict[str, float]:
     return found
 
 
-def _load(settings: Settings, source: Path, rates: Sequence[float], seconds: int) -> dict[str, Any]:
-    options = ["--requests", "short", "--mode", "hybrid", "--rates", ",".join(f"{rate:.1f}" for rate in rates)]
-    return run_load_test(settings, source, "rate", [*options, "--duration", f"{seconds}s"])
-
-
-def _core_ms(found: dict[str, Any]) -> dict[str, float]:
-    """Return the core ms of each process for a request of the last load."""
-    processes, trials = found["processes"], found["trials"]
-    rate = trials[-1]["per_second"]
-    used = dict.fromkeys(_NAMES, 0.0)
-    for each in processes:
-        for name in _NAMES:
-            if each["name"].startswith(name):
-                used[name] += 1000 * (each["cores_mean"] or 0.0) / rate
-    return used
+def _load(settings: Settings, source: Path, rate: float, seconds: int) -> Load:
+    options = ["--requests", "short", "--mode", "hybrid", "--rates", f"{rate:.1f}", "--duration", f"{seconds}s"]
+    (batches, texts), spent = _batches(settings), _spent(settings)
+    found = run_load_test(settings, source, "rate", options)
+    batches, texts = (new - old for new, old in zip(_batches(settings), (batches, texts), strict=True))
+    after = _spent(settings)
+    service, triton = (1000 * (after[name] - spent[name]) / texts for name in ("the service", "Triton"))
+    [t] = found["trials"]
+    trial = Trial(
+        t["rate"], t["seconds"], t["per_second"], t["p50_ms"], t["p95_ms"], t["errors"], t["overloaded"]
+    )  # fmt: skip
+    worked = {each["name"]: each["cores_mean"] or 0.0 for each in found["processes"]}
+    generator = 1000 * worked["the load generator"] / trial.per_second
+    return Load(trial, worked["the whole machine"] / cores(), service, triton, generator, texts / batches)

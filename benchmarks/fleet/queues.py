@@ -18,10 +18,11 @@ class SharedCores:
     With at most as many threads as cores, each has a core; with more, each runs at the same part of its speed.
     """
 
-    def __init__(self, env: simpy.Environment, cores: float) -> None:
-        """Take the number of cores."""
+    def __init__(self, env: simpy.Environment, cores: float, cold: float = 0.0) -> None:
+        """Take the number of cores, and the part by which work takes longer if it begins while all of them rest."""
         self._env = env
         self._cores = cores
+        self._cold = cold
         self._running: list[tuple[float, int, simpy.Event]] = []
         self._served = 0.0  # seconds of work that each thread has got since the beginning
         self._at = env.now
@@ -32,6 +33,8 @@ class SharedCores:
     def work(self, seconds: float) -> simpy.Event:
         """Return the event at which so much work of one thread is done."""
         self._advance()
+        resting = max(0.0, 1 - len(self._running) / self._cores)
+        seconds *= 1 + self._cold * resting
         event = self._env.event()
         self._number += 1
         heapq.heappush(self._running, (self._served + max(0.0, seconds), self._number, event))
@@ -75,35 +78,41 @@ class SharedCores:
 class Thread:
     """Thread, or pool of threads, whose work is done in the order of arrival on shared cores."""
 
-    def __init__(self, env: simpy.Environment, cores: SharedCores, threads: int = 1) -> None:
-        """Take the cores and the number of threads."""
+    def __init__(self, env: simpy.Environment, cores: SharedCores, threads: int = 1, handoff: float = 0.0) -> None:
+        """Take the cores, the number of threads, and the seconds in which each work waits for its thread to wake."""
+        self._env = env
         self._threads = simpy.Resource(env, threads)
         self._cores = cores
+        self._handoff = handoff
 
     def work(self, seconds: float) -> Steps:
         """Wait for a thread and do some work on it."""
         with self._threads.request() as turn:
             yield turn
+            if self._handoff:
+                yield self._env.timeout(self._handoff)
             yield self._cores.work(seconds)
 
 
 class Batches:
     """Encoder that takes all waiting texts at once, up to a number, while the next ones gather."""
 
-    def __init__(self, env: simpy.Environment, cores: SharedCores, seconds: Callable[[int], float], most: int) -> None:
-        """Take the work of a batch by its size, and the greatest size."""
+    def __init__(
+        self, env: simpy.Environment, cores: SharedCores, seconds: Callable[[float], float], most: int
+    ) -> None:
+        """Take the work of a batch by the lengths of its texts, the mean being 1, and the most texts of one."""
         self._env = env
         self._cores = cores
         self._seconds = seconds
         self._most = most
-        self._waiting: list[simpy.Event] = []
+        self._waiting: list[tuple[float, simpy.Event]] = []
         self._runs = False
         self.batches = self.texts = 0
 
-    def encode(self) -> simpy.Event:
-        """Return the event at which a text is encoded."""
+    def encode(self, length: float = 1.0) -> simpy.Event:
+        """Return the event at which a text of a length is encoded."""
         done = self._env.event()
-        self._waiting.append(done)
+        self._waiting.append((length, done))
         if not self._runs:
             self._runs = True
             self._env.process(self._run())
@@ -113,7 +122,7 @@ class Batches:
         while self._waiting:
             batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
             self.batches, self.texts = self.batches + 1, self.texts + len(batch)
-            yield self._cores.work(self._seconds(len(batch)))
-            for done in batch:
+            yield self._cores.work(self._seconds(sum(length for length, _ in batch)))
+            for _, done in batch:
                 done.succeed()
         self._runs = False

@@ -18,11 +18,13 @@ class SearchTimes(msgspec.Struct, frozen=True):
         words: The lexical half.
         vectors: The search of vectors.
         ranking: Fusion and the papers of the page.
+        length: The time of its text in the encoder, as a multiple of the mean.
     """
 
     words: NotNegative
     vectors: NotNegative
     ranking: NotNegative
+    length: NotNegative = 1.0
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -48,7 +50,7 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 class MachineTimes(msgspec.Struct, frozen=True):
-    """Times of one machine.
+    """Times of one machine. Those of cores are of busy ones: `cold` says how much longer work takes on resting ones.
 
     Attributes:
         cores: Its cores.
@@ -60,6 +62,9 @@ class MachineTimes(msgspec.Struct, frozen=True):
         delay_ms: Time of a single search in which no core works for it: changes of threads and processes.
         generator_ms: Core time of the load generator for each request, where it runs on the same cores.
         alone_ms: Median latency of single searches.
+        locked_ms: Core time of each half, at most, in which Python's lock is held; what is beyond runs beside others.
+        handoff_ms: Time in which no core works when Python's lock goes from one thread to another.
+        cold: The part by which work takes longer that begins while all cores rest.
         trials: Measured loads, for comparison.
         origin: What was measured, and how.
     """
@@ -73,6 +78,9 @@ class MachineTimes(msgspec.Struct, frozen=True):
     delay_ms: NotNegative
     generator_ms: NotNegative
     alone_ms: Positive
+    locked_ms: NotNegative = 0.0
+    handoff_ms: NotNegative = 0.0
+    cold: NotNegative = 0.0
     trials: list[Trial] = []
     origin: str = ""
 

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.fleet import command
 from benchmarks.fleet.compare import compare, comparison_table
-from benchmarks.fleet.measure import _core_ms
+from benchmarks.fleet.measure import Alone, Load, busy_times, median_trial
 from benchmarks.fleet.predict import Goal, predict, prediction_table
 from benchmarks.fleet.simulation import Autoscaler, simulate_autoscaler, simulate_fleet, simulate_trial
 from benchmarks.fleet.times import MachineTimes, SearchTimes, Trial, read_times, write_times
@@ -147,13 +147,58 @@ def test_files_that_are_no_times_are_refused(tmp_path: Path, content: str | None
         read_times(path)
 
 
-def test_core_time_of_processes_counts_their_children() -> None:
-    processes = [
-        {"name": "Triton", "cores_mean": 0.1}, {"name": "Triton: stub", "cores_mean": 0.3},
-        {"name": "the service", "cores_mean": 0.2}, {"name": "the load generator", "cores_mean": None},
+def load(used: float, service: float, triton: float, generator: float, batch: float = 1.0) -> Load:
+    return Load(Trial(100 * used, 10, 100 * used, 10.0, 20.0, 0, False), used, service, triton, generator, batch)
+
+
+def test_times_of_busy_cores_are_where_the_line_through_the_loads_ends() -> None:
+    alone = Alone(9.0, [SearchTimes(0.5, 0.5, 1.0, 0.8), SearchTimes(1.5, 0.5, 1.0, 1.2)], 5.0, 3.0, 1.5)
+    calm = [load(0.1, 5.8, 3.8, 0.95, 1.0), load(0.5, 5.0, 3.0, 0.75, 1.5), load(0.9, 4.2, 2.2, 0.55, 2.0)]
+    found = busy_times(alone, calm, per_batch=1.5, per_text=1.0, handoff_ms=0.1)
+    assert found.generator_ms == pytest.approx(0.5)
+    # 4 ms of the service at full use, of 5 alone: stages are four fifths, Python what is left.
+    assert [each.words for each in found.searches] == pytest.approx([0.4, 1.2])
+    assert [each.length for each in found.searches] == [0.8, 1.2]
+    assert found.python_ms == pytest.approx(4.0 - (0.8 + 0.4 + 0.8))
+    # 2 ms of the encoder at full use, in batches of 1.5: as much for the batch as for the text.
+    assert (found.batch_ms, found.text_ms) == (pytest.approx(1.5), pytest.approx(1.0))
+    # 11 at rest by the line, 6.5 at full use.
+    assert found.cold == pytest.approx((11 - 6.5) / 6.5)
+    assert found.delay_ms == pytest.approx(1.0)
+
+
+def test_noise_that_falls_the_other_way_makes_no_negative_times() -> None:
+    alone = Alone(9.0, [SearchTimes(0.5, 0.5, 1.0)], 4.0, 3.0, 0.2)
+    found = busy_times(alone, [load(0.2, 3.0, 2.0, 0.5), load(0.8, 5.0, 2.5, 0.6)], 1.0, 1.0, handoff_ms=0.1)
+    assert found.cold == 0
+    assert found.delay_ms == 0
+    assert found.searches[0].words == pytest.approx(0.5)
+
+
+def test_the_median_of_each_figure_counts() -> None:
+    trials = [
+        Trial(9.0, 10, 9.0, 5.0, 30.0, 0, False), Trial(9.0, 10, 8.0, 6.0, 10.0, 4, False),
+        Trial(9.0, 10, 8.5, 7.0, 20.0, 2, True),
     ]  # fmt: skip
-    found = _core_ms({"processes": processes, "trials": [{"per_second": 1.0}, {"per_second": 100.0}]})
-    assert found == {"Triton": pytest.approx(4.0), "the service": pytest.approx(2.0), "the load generator": 0.0}
+    assert median_trial(trials) == Trial(9.0, 10, 8.5, 6.0, 20.0, 2, True)
+
+
+def test_halves_that_hold_the_lock_of_python_wait_for_each_other() -> None:
+    released = msgspec.structs.replace(TIMES, cores=4)
+    locked = msgspec.structs.replace(released, locked_ms=100.0)
+    free, held = simulate_fleet(released, 1, 12, 60), simulate_fleet(locked, 1, 12, 60)
+    assert held.p50_ms > 1.3 * free.p50_ms
+    # Python is the only thread: 80 ms of it, and 20 in the encoder.
+    assert simulate_fleet(locked, 1, 40, 60).per_second == pytest.approx(1000 / 80, rel=0.1)
+
+
+def test_resting_cores_and_handoffs_make_a_single_search_longer() -> None:
+    cold = msgspec.structs.replace(TIMES, cold=0.5)
+    # The words begin on resting cores, the encoder beside them on a half: 65 of the lower half and 35 + 10 in turn.
+    assert 80 < simulate_fleet(cold, 1, 0.2, 200).p50_ms < 120
+    handed = msgspec.structs.replace(TIMES, handoff_ms=5.0)
+    # Before, ranking, and after: the halves need no lock here.
+    assert simulate_fleet(handed, 1, 0.2, 200).p50_ms == pytest.approx(95.0)
 
 
 def test_the_command_predicts_from_a_file_and_draws(

@@ -130,3 +130,53 @@ def test_texts_that_arrive_during_a_batch_are_the_next_one() -> None:
     # One alone, then three of the four that wait, then the fourth.
     assert done == [1.1, 2.4, 2.4, 2.4, 3.5, 10.1]
     assert (encoder.batches, encoder.texts) == (4, 6)
+
+
+def test_work_that_begins_on_resting_cores_takes_longer() -> None:
+    env = simpy.Environment()
+    cores = SharedCores(env, 2, cold=0.5)
+    done: list[float] = []
+
+    def work(at: float) -> Steps:
+        yield env.timeout(at)
+        yield cores.work(4.0)
+        done.append(env.now)
+
+    for at in (0, 1, 20):
+        env.process(work(at))
+    env.run()
+    # A half more on two resting cores, a quarter more beside one other.
+    assert done == [pytest.approx(6.0), pytest.approx(6.0), pytest.approx(26.0)]
+
+
+def test_a_thread_that_wakes_keeps_others_waiting_and_no_core_working() -> None:
+    env = simpy.Environment()
+    cores = SharedCores(env, 2)
+    thread = Thread(env, cores, handoff=0.5)
+    done: list[float] = []
+
+    def work() -> Steps:
+        yield from thread.work(1.0)
+        done.append(env.now)
+
+    for _ in range(2):
+        env.process(work())
+    env.run()
+    assert done == [1.5, 3.0]
+    assert cores.used() == 2.0
+
+
+def test_longer_texts_take_longer_in_a_batch() -> None:
+    env = simpy.Environment()
+    encoder = Batches(env, SharedCores(env, 1), lambda length: 1.0 + length, most=8)
+    done: list[float] = []
+
+    def text(at: float, length: float) -> Steps:
+        yield env.timeout(at)
+        yield encoder.encode(length)
+        done.append(env.now)
+
+    for at, length in ((0, 1.0), (0.5, 0.5), (0.6, 2.5)):
+        env.process(text(at, length))
+    env.run()
+    assert done == [2.0, 6.0, 6.0]
