@@ -15,7 +15,7 @@ DVC = ROOT / ".venv-dvc" / "bin" / "dvc"
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.long,
-    pytest.mark.timeout(1800),
+    pytest.mark.timeout(4 * 3600),
     pytest.mark.skipif(not DVC.exists(), reason="DVC has no environment yet: make .venv-dvc/ready"),
 ]
 
