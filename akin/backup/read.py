@@ -15,6 +15,7 @@ from akin.backup.manifest import DIGEST, MANIFEST, MOST_BYTES, BackupManifest, F
 from akin.errors import BackupError
 
 _BLOCK = 4 << 20
+_GIVE = "give a file or folder that `akin backup` wrote to its end, or copy it again"
 
 
 class Backup(Protocol):
@@ -44,11 +45,13 @@ def open_backup(path: Path) -> Iterator[Backup]:
             with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
                 yield _TarBackup(path, tar)
     except tarfile.TarError as error:
-        raise BackupError(f"{path} is no backup, or is damaged ({error}).") from error
+        raise BackupError(f"{path} is no backup, or is damaged ({error}): {_GIVE}.") from error
     except EOFError as error:
         raise BackupError(f"{path} ends in the middle of a file: copy it again.") from error
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise BackupError(f"{path} is not there, or a file in it is missing ({error.filename}).") from error
+        if not os.path.lexists(path):
+            raise BackupError(f"{path} is not there: {_GIVE}.") from error
+        raise BackupError(f"{path} lacks {error.filename}: take another copy of the backup.") from error
     except OSError as error:
         raise BackupError(f"{error.filename or path} cannot be read: {error.strerror or error}.") from error
 
@@ -61,7 +64,7 @@ class _TarBackup:
             if member.name in (MANIFEST, DIGEST) and member.isreg() and member.size <= MOST_BYTES:
                 own[member.name] = self._open(member).read()
         if len(own) != 2:
-            raise BackupError(f"{path} is incomplete, or no backup of Akin: it has no manifest. Copy it again.")
+            raise BackupError(f"{path} is incomplete, or no backup of Akin: it has no {MANIFEST}: {_GIVE}.")
         self.manifest = decode(own[MANIFEST], own[DIGEST])
 
     def entries(self) -> Iterator[tuple[str, IO[bytes]]]:
@@ -83,7 +86,7 @@ class _FolderBackup:
     def __init__(self, path: Path) -> None:
         self._path = path
         if not (path / MANIFEST).is_file():
-            raise BackupError(f"{path} is incomplete, or no backup of Akin: it has no {MANIFEST}.")
+            raise BackupError(f"{path} is incomplete, or no backup of Akin: it has no {MANIFEST}: {_GIVE}.")
         with _plain(path, MANIFEST) as content, _plain(path, DIGEST) as digest:
             self.manifest = decode(content.read(MOST_BYTES), digest.read(200))
 

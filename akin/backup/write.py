@@ -25,6 +25,8 @@ from retrieval_service.errors import RetrievalError
 _BLOCK = 4 << 20
 _RESERVE = 1.01
 """Share of the files' size that a TAR file takes with its headers."""
+_COMPRESSED = (".7z", ".bz2", ".gz", ".rar", ".tgz", ".txz", ".xz", ".zip", ".zst")
+"""Ends of names that ask for another kind of file than a backup is."""
 
 
 class _Reader:
@@ -94,6 +96,10 @@ def back_up(
     """
     if "://" in str(to) or str(to).startswith(("gs:/", "s3:/")):
         raise BackupError(f"{to}: give a file or a folder of this machine, and copy that; or see akin push.")
+    if to.suffix.lower() in _COMPRESSED:
+        raise BackupError(f"{to}: a backup is a folder or a file .tar, without compression: choose such a name.")
+    if not settings.data.is_dir():
+        raise BackupError(f"there is no data folder {settings.data}: set AKIN_DATA to the one to back up.")
     if os.path.lexists(to):
         raise BackupError(f"{to} exists already: give a new name, such as one with the day.")
     aside, scratch, lock = (to.with_name(f".{to.name}.{kind}") for kind in ("part", "scratch", "lock"))

@@ -54,6 +54,11 @@ def report(
     Example: akin drift report --reference 2026-05-01..2026-06-01 --current 2026-06-01..
     """
     settings = read_settings()
+    with _drift_errors():
+        from akin.drift.sources import parse_window
+
+        for name in filter(None, (reference, current)):
+            parse_window(name)  # before anything is searched, or waited for
     while True:
         try:
             _report(settings, reference, current, level, most, to or settings.drift_folder, json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 TITLES, COLLECTION = "titles", "collection"
@@ -35,6 +36,15 @@ def parse_window(text: str) -> Days | Path | None:
     if text == COLLECTION:
         return Days()
     if found := _RANGE.fullmatch(text):
+        days = [day for day in found.groups() if day]
+        try:
+            dates = [date.fromisoformat(day) for day in days]
+        except ValueError as error:
+            raise WindowError(
+                f"{text} has a day that is none ({error}): give days such as 2026-05-01..2026-06-01."
+            ) from error
+        if len(dates) == 2 and dates[0] >= dates[1]:
+            raise WindowError(f"{text} has no day: the second one is not included, and must be later than the first.")
         return Days(found[1] or "", found[2] or "")
     path = Path(text).expanduser()
     if not path.is_file():

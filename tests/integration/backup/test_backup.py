@@ -145,7 +145,7 @@ def test_the_choice_of_parts(origin: Path, tmp_path: Path) -> None:
     assert {name.partition("/")[0] for name in small.files} == {"snapshots"}
     every = back_up(settings_of(origin), tmp_path / "every", Wanted(every=True, collection=True))
     assert len({name.split("/")[1] for name in every.files if name.startswith("snapshots/")}) == 3
-    with pytest.raises(BackupError, match="hold nothing"):
+    with pytest.raises(BackupError, match=r"no data folder .*/none/data: set AKIN_DATA"):
         back_up(settings_of(tmp_path / "none"), tmp_path / "nothing.tar", Wanted())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["every", "small.tar"]
 
@@ -207,6 +207,9 @@ def test_a_backup_replaces_nothing_and_needs_room(
             back_up(settings_of(origin), tmp_path / name, Wanted())
     with pytest.raises(BackupError, match="a file or a folder of this machine"):
         back_up(settings_of(origin), Path("gs://bucket/b.tar"), Wanted())
+    for name in ("b.zip", "b.tar.gz", "b.TGZ"):
+        with pytest.raises(BackupError, match=r"a folder or a file \.tar, without compression"):
+            back_up(settings_of(origin), tmp_path / name, Wanted())
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(writing.shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(BackupError, match="1,000 bytes free"):
@@ -479,7 +482,7 @@ def test_an_error_between_the_moves_takes_them_back(tar: Path, tmp_path: Path, m
     assert content_of(tmp_path / "other") == {}
 
 
-def test_paths_that_are_loops_or_files_are_one_line(tar: Path, tmp_path: Path) -> None:
+def test_paths_that_are_loops_or_files_are_one_line(origin: Path, tar: Path, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "file").touch()
     for source in ("loop", "file", "file/below", "absent"):
@@ -490,5 +493,8 @@ def test_paths_that_are_loops_or_files_are_one_line(tar: Path, tmp_path: Path) -
         with pytest.raises(BackupError, match="cannot write"):
             restore(settings, tar, replace=False, say=lambda _: None)
         with pytest.raises(BackupError, match="cannot write"):
-            back_up(settings, tmp_path / name / "b.tar", Wanted())
+            back_up(settings_of(origin), tmp_path / name / "b.tar", Wanted())
+    for source in (tmp_path / "absent", tmp_path, tmp_path / "file"):
+        with pytest.raises(BackupError, match="give a file or folder that `akin backup` wrote"):
+            restored(source, tmp_path / "other")
     assert not (tmp_path / "other").exists()

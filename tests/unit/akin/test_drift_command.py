@@ -71,6 +71,17 @@ def test_too_few_queries_are_refused_with_what_to_do(data: Path) -> None:
     assert not (data / "drift").exists()
 
 
+@pytest.mark.parametrize("again", ["0", "24"])
+def test_an_impossible_window_is_refused_before_anything_is_searched(
+    data: Path, monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    (data / "queries.txt").write_text("spin glass\n" * 60)
+    monkeypatch.setattr(drift, "_search", lambda *_: pytest.fail("a window was searched"))
+    for wrong in ("yesterday", "2026-13-01.."):
+        with pytest.raises(CollectionUnusable, match=f"^{wrong} .*days such as"):
+            run("drift", "report", "--reference", str(data / "queries.txt"), "--current", wrong, "--every", again)
+
+
 def test_a_repeated_report_goes_on_after_a_failure(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
 

@@ -125,6 +125,11 @@ def test_windows_are_named_in_four_ways(tmp_path: Path) -> None:
     assert parse_window("2026-05-01..2026-06-01") == Days("2026-05-01", "2026-06-01")
     assert parse_window("2026-05-01..") == Days("2026-05-01")
     assert parse_window(str(file)) == file
+    for wrong in ("2026-13-01..", "..2026-02-30"):
+        with pytest.raises(WindowError, match=r"has a day that is none .*give days such as"):
+            parse_window(wrong)
+    with pytest.raises(WindowError, match="must be later than the first"):
+        parse_window("2026-05-01..2026-05-01")
     with pytest.raises(WindowError, match="absent is no file"):
         parse_window(str(tmp_path / "absent"))
 
