@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from akin.edge.errors import error_body
 from akin.edge.headers import api_headers
 from akin.edge.proxies import BehindProxy
+from akin.edge.totals import Total
 
 LONGEST_ADDRESS = 256 * 1024
 """Bytes; more than a query of 20,000 characters, each of which is at most 12 bytes in an address."""
@@ -30,6 +31,7 @@ _SECONDS_OF_HEAD = 20.0
 _SECONDS_TO_READ_REFUSAL = 2.0
 _SECONDS_TO_READ = 20.0  # in which a client has to read a little of an answer, where any of it waits
 _LEAST_READ = 16 * 1024
+_MOST_UNREAD_AT_ONCE = 64 * 1024  # bytes of answers that wait for a client, beyond which its next request has to wait
 _SECONDS_TO_KEEP = 75  # longer than clients and proxies do: a connection that the server ends first may fail a request
 _SHARE_OF_DESCRIPTORS = 0.75  # the rest is for files, and for the connections of the server itself
 _MOST_CONNECTIONS = 10_000
@@ -95,13 +97,17 @@ class BoundedProtocol(HttpToolsProtocol):
     """HTTP/1.1 of one connection, with limits on the length and the time of a head, and on the time of reading.
 
     Where the process has as many connections as it allows, a new one takes the place of the one that has waited
-    longest for a request.
+    longest for a request. What all connections hold together is bounded too: thousands within their own limits would
+    fill the memory.
     """
 
     refuse_at_once: RefuseAtOnce | None = None
     most: ClassVar[int] = most_connections()
     _open: ClassVar[set[BoundedProtocol]] = set()
     _waiting: ClassVar[dict[BoundedProtocol, None]] = {}  # for a request, the longest first
+    heads: ClassVar[Total] = Total(64 << 20)  # bytes of heads that are not complete
+    queued: ClassVar[Total] = Total(1_000)  # requests behind another one of their connection
+    unread: ClassVar[Total] = Total(256 << 20)  # bytes of answers that clients do not read, when they were sent
 
     _in_head = False
     _ended_message = False  # by the bytes that arrived last
@@ -129,6 +135,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_reading()
         self._open.discard(self)
         self._waiting.pop(self, None)
+        for total in (self.heads, self.queued, self.unread):
+            total.record(self, 0)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -138,8 +146,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._held += len(data)
         self._ended_message = False
         super().data_received(data)
+        is_full = self.heads.record(self, 0 if self._refused else self._held)
         if not self._refused and self._held > LONGEST_ADDRESS + LONGEST_HEADERS:
             self._refuse(_too_long(self.url, LONGEST_HEADERS + 1) or _HEADERS_TOO_LARGE)
+        elif is_full and not self._refused and self._held:
+            self._refuse(_TOO_MANY_HEADS)
         elif self._timer is None and not self._ended_message and (self.cycle is None or self.cycle.response_complete):
             # Empty lines, or the rest of a body that was answered already: uvicorn waits for more of them without end.
             self._start_timer()
@@ -175,6 +186,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.scope["query_string"] = query
         self.headers = []  # fields behind the body are not headers of the request
+        if self.pipeline and self.queued.record(self, len(self.pipeline)):
+            raise _HeadRefused
 
     def _answer_at_once(self) -> bool:
         """Answer a refused request without a task for it; return True if that was done."""
@@ -182,6 +195,8 @@ class BoundedProtocol(HttpToolsProtocol):
             return False
         if self.parser.get_http_version() != "1.1" or not self.parser.should_keep_alive():
             return False
+        if self.transport.get_write_buffer_size() > _MOST_UNREAD_AT_ONCE:
+            return False  # the application waits until the client has read
         answer = self.refuse_at_once(self.parser.get_method(), self.url, self.headers)
         if answer is None:
             return False
@@ -204,19 +219,25 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         super().on_response_complete()
+        self.queued.record(self, len(self.pipeline))
         if self.transport.is_closing():
             self._watch_reading()
         elif self.cycle.response_complete:
             self._waiting[self] = None
 
     def pause_writing(self) -> None:
-        """Start the time in which the client has to read."""
+        """Start the time in which the client has to read; make room if all clients leave too much unread."""
         super().pause_writing()
         self._watch_reading()
+        if self.unread.record(self, self.transport.get_write_buffer_size()):
+            first: Any = self.unread.first
+            self.unread.record(first, 0)
+            first.transport.abort()
 
     def resume_writing(self) -> None:
         """Stop it."""
         self._stop_reading()
+        self.unread.record(self, 0)
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -232,6 +253,16 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer with an error, and close the connection once the client had time to read it."""
         self._refused = True
         self._stop_timer()
+        self.heads.record(self, 0)
+        self.url = b""
+        if self.headers:
+            self.headers.clear()
+        if self.pipeline:
+            # An error here would be taken for the answer to an earlier request.
+            self.pipeline.clear()
+            self.transport.close()
+            self._watch_reading()
+            return
         if self.cycle is not None and not self.cycle.response_complete:
             started = self.cycle.response_started
             self.cycle.disconnected = True
@@ -306,6 +337,9 @@ _CODED_BODY = _Refusal(
     "coded_body",
     "The body must not be compressed: send it without Content-Encoding.",
     {"header": "Content-Encoding"},
+)
+_TOO_MANY_HEADS = _Refusal(
+    503, "too_many_heads", "Too many long requests arrive slowly at the moment. Repeat this one in a few seconds."
 )
 _INVALID = _Refusal(400, "invalid_http", "This is not a valid HTTP/1.1 request.")
 _TOO_SLOW = _Refusal(408, "head_timeout", f"The request's headers did not arrive within {_SECONDS_OF_HEAD:g} s.")

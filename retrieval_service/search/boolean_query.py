@@ -241,7 +241,9 @@ class _Joined:
         conditions = [node.condition for node in nodes if node.condition is not None]
         if not conditions:
             return nodes
-        text = " OR ".join(node.text for node in nodes)
+        of_words = all(part.kind == "words" for part in _flat(nodes))
+        # Between words alone, OR is a word: in quotation marks they stay conditions when the text is read again.
+        text = " OR ".join(filter(None, (_quoted(node) if of_words else node.text for node in nodes)))
         ranks = " ".join(node.ranks for node in nodes if node.ranks)
         return [_Node(join_any(conditions), text, ranks, "any")]
 
@@ -276,3 +278,8 @@ def _all(nodes: Sequence[_Node]) -> _Node:
 
 def _bracketed(node: _Node) -> str:
     return f"({node.text})" if node.kind in ("any", "all") else node.text
+
+
+def _quoted(node: _Node) -> str:
+    words = (word for part in _flat([node]) for word in part.text.split() if any(map(str.isalnum, word)))
+    return " AND ".join(word if '"' in word else f'"{word}"' for word in words)

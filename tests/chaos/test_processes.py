@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 # A quiet machine needs a fifth of these: the figures are in docs/reliability.md.
 ANSWER_SECONDS = 10.0
 SECONDS = 240.0
+# A probe of the encoder may wait 5 s and begins 2 s after the last one; a part is restarted after 10 s of silence.
+SECONDS_OF_PAUSE = 8.0
 
 
 def pid_of(stack: Watched, part: str) -> int:
@@ -85,7 +87,11 @@ def test_while_the_encoder_hangs_every_search_is_answered_in_its_time(watched: W
     noticed = time.monotonic() - began
     assert {status for status, *_ in answers} <= {200, 503}
     # Words alone still find papers.
-    assert [results for status, degraded, results in answers if status == 200 and degraded and results]
+    alone = [degraded for status, degraded, results in answers if status == 200 and degraded and results]
+    assert alone
+    # The time of a query ended the wait, not a connection that was given up much later. For its own Python process,
+    # Triton itself answers before.
+    assert part == "the stub" or any("did not answer within" in degraded for degraded in alone), alone
     back = until(watched, True, SECONDS)
     print(f"{part}: slowest answer {slowest:.1f} s, restarted after {noticed:.1f} s, dense after {back:.1f} s more")
     assert ready(watched)["status"] == "ok"
@@ -97,7 +103,10 @@ def test_an_encoder_that_goes_on_soon_is_not_restarted(watched: Watched) -> None
     until(watched, True, SECONDS)
     kept = watched.restarts("Triton")
     with stopped(watched.pid("Triton")):
+        began = time.monotonic()
         degraded = until(watched, False, SECONDS)
+        # For so long that the supervisor gets no answer at least once; one silence is no reason for a restart.
+        time.sleep(max(0.0, began + SECONDS_OF_PAUSE - time.monotonic()))
     back = until(watched, True, SECONDS)
     print(f"Triton: degraded after {degraded:.1f} s, dense {back:.1f} s after it went on")
     assert watched.restarts("Triton") == kept

@@ -27,6 +27,8 @@ FOLDER = Path(__file__).parent
 # What git ignores and tests need: environments, the server, files of KaTeX, the encoder of the tests.
 _LINKED = (".venv", ".venv-training", ".triton", ".cache", "gradio_ui/katex")
 _MARKS = "chaos or long or not chaos"  # all tests
+# Without its protection a test may wait without end. A busy machine needs minutes to start the real stack.
+_SECONDS, _SECONDS_IF_SLOW = 120, 900
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,13 @@ class Copy:
         for name in names:
             os.utime(self.root / name, (self._time, self._time))
 
-    def test(self, *tests: str) -> tuple[int, str]:
-        """Run tests up to the first failure; return how many passed, and that failure; empty if there is none."""
+    def test(self, *tests: str, seconds: int = _SECONDS) -> tuple[int, str]:
+        """Run tests up to the first failure; return how many passed, and that failure; empty if there is none.
+
+        Args:
+            tests: The tests.
+            seconds: The longest time of each that sets none itself.
+        """
         report = self.root / "report.xml"
         report.unlink(missing_ok=True)
         command = [
@@ -149,7 +156,7 @@ class Copy:
             "-m",
             _MARKS,
             "-o",
-            "timeout=120",
+            f"timeout={seconds}",
         ]
         environment = {**os.environ, "PYTHONPATH": str(self.root)}
         done = subprocess.run(
@@ -170,7 +177,7 @@ def _show(copy: Copy, removal: Removal) -> list[str]:
     said: list[str] = []
     with copy.without(removal):
         for test in removal.tests:
-            passed, failure = copy.test(test)
+            passed, failure = copy.test(test, seconds=_SECONDS_IF_SLOW if removal.slow else _SECONDS)
             if failure.startswith("failure:"):
                 print(f"  fails: {test.partition('::')[2]}: {failure.removeprefix('failure: ')}", flush=True)
             elif failure:
@@ -197,7 +204,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="akin-removals-") as folder:
         copy = Copy(Path(folder))
         if options.unchanged:
-            _, failure = copy.test(*dict.fromkeys(test for each in chosen for test in each.tests))
+            seconds = _SECONDS_IF_SLOW if options.slow else _SECONDS
+            _, failure = copy.test(*dict.fromkeys(test for each in chosen for test in each.tests), seconds=seconds)
             objections += [f"with nothing taken out: {failure}"] if failure else []
         for number, removal in enumerate(chosen, 1):
             print(f"{number} of {len(chosen)}: {removal.row} ({removal.edits[0].file})", flush=True)

@@ -14,7 +14,7 @@ import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from akin.edge import with_copies
-from akin.edge.serving import MOST_HEADERS, BoundedProtocol, most_connections
+from akin.edge.serving import MOST_HEADERS, BoundedProtocol, most_connections, whole_answer
 from tests.unit.edge.served import GET, HOST, LARGE, ended, head, served
 
 
@@ -215,6 +215,89 @@ async def test_pipelined_requests_are_answered_in_order(monkeypatch: pytest.Monk
                 assert (await head(reader)).startswith(b"HTTP/1.1 200 ")
                 if number % 2 == 0:
                     assert await reader.readexactly(7) == b"1.1 GET"
+
+
+async def test_requests_that_wait_behind_others_have_a_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A request of 20 bytes takes some kilobytes while it waits.
+    monkeypatch.setattr(BoundedProtocol.queued, "most", 20)
+    async with served(monkeypatch) as connect:
+        reader, writer = await connect()
+        writer.write(GET * 21)
+        for _ in range(21):
+            assert (await head(reader)).startswith(b"HTTP/1.1 200 ")
+            await reader.readexactly(7)
+        writer.write(GET * 5_000)
+        answers = await ended(reader)
+        # Nothing that could be taken for the answer to one of them.
+        assert answers.count(b"HTTP/1.1 ") == answers.count(b"HTTP/1.1 200 ") <= 20
+        assert BoundedProtocol.queued.held == 0
+
+
+async def test_heads_that_arrive_together_have_a_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BoundedProtocol.heads, "most", 150_000)
+    async with served(monkeypatch, _SECONDS_OF_HEAD=30) as connect:
+        held = []
+        for _ in range(2):
+            held.append(await connect())
+            held[-1][1].write(b"GET /" + HOST + b"X: " + b"v" * 60_000)
+            async with asyncio.timeout(5):
+                while BoundedProtocol.heads.held < 60_000 * len(held):
+                    await asyncio.sleep(0.001)
+        reader, writer = await connect()
+        writer.write(b"GET /" + HOST + b"X: " + b"v" * 60_000)
+        answer = await ended(reader)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "too_many_heads"
+        # A head that arrives whole waits for nobody, and the first ones may go on.
+        reader, writer = await connect()
+        writer.write(b"GET /" + HOST + b"X: " + b"v" * 60_000 + b"\r\n\r\n")
+        assert (await head(reader)).startswith(b"HTTP/1.1 200 ")
+        for reader, writer in held:
+            writer.write(b"\r\n\r\n")
+            assert (await head(reader)).startswith(b"HTTP/1.1 200 ")
+        assert BoundedProtocol.heads.held == 0
+
+
+async def test_answers_that_are_not_read_have_a_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BoundedProtocol.unread, "most", LARGE)
+    async with served(monkeypatch, _SECONDS_TO_READ=30) as connect:
+        for number in (1, 2, 2, 2):
+            _, writer = await connect()
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await connection_made(number)
+            # More than half of the limit waits in the server, however much the system takes.
+            for protocol in BoundedProtocol._open:
+                protocol.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            writer.write(b"GET /large" + HOST + b"\r\n")
+            async with asyncio.timeout(5):
+                while BoundedProtocol.unread.held < LARGE // 2 or len(BoundedProtocol._open) > 1:
+                    await asyncio.sleep(0.001)
+            assert BoundedProtocol.unread.held <= LARGE
+
+
+async def connection_made(number: int) -> None:
+    """Wait until the server has a number of connections."""
+    async with asyncio.timeout(5):
+        while len(BoundedProtocol._open) < number:
+            await asyncio.sleep(0.001)
+
+
+async def test_refusals_at_once_wait_for_who_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = whole_answer(503, {"content-length": "20000"}, b"x" * 20_000)
+    waited: list[int] = []
+
+    def refuse(method: bytes, path: bytes, headers: object) -> bytes | None:
+        waited.extend(each.transport.get_write_buffer_size() for each in BoundedProtocol._open)
+        return refusal if path == b"/search" else None
+
+    async with served(monkeypatch, refuse_at_once=refuse) as connect:
+        _, writer = await connect()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write((b"GET /search" + HOST + b"\r\n") * 5_000)
+        await gone()
+        assert len(waited) > 1
+        assert max(waited) < 200_000
 
 
 @pytest.mark.parametrize(

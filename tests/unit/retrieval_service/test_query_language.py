@@ -105,10 +105,16 @@ def test_brackets_mean_what_they_say(tree: Any, values: set[str]) -> None:
         ("(ti:a OR ti:b) AND (ti:c OR ti:d)", ("ti:a OR ti:b", "ti:c OR ti:d"), ""),
         ("all:dust AND all:lanes", ("all:dust", "all:lanes"), "dust lanes"),
         ('"dark matter" OR "dark energy"', ('"dark matter" OR "dark energy"',), "dark matter dark energy"),
+        ('dust OR gas ANDNOT "dark matter"', ('"dust" OR "gas"', '-"dark matter"'), "dust gas"),
+        ("au:x AND (dust lanes OR gas)", ("au:x", '"dust" AND "lanes" OR "gas"'), "dust lanes gas"),
     ],
 )
 def test_conditions_and_words_are_shown(query: str, conditions: tuple[str, ...], words: str) -> None:
-    assert (shown(query), parse_query(query).words) == (conditions, words)
+    parsed = parse_query(query)
+    assert (shown(query), parsed.words) == (conditions, words)
+    for operator in parsed.operators:
+        if not operator.text.startswith("NOT"):
+            assert [again.condition for again in parse_query(operator.text).operators] == [operator.condition]
 
 
 @pytest.mark.parametrize("written", [r'au:"M\"uller"', r'au:"Schr{\"o}der" ti:"na\"{\i}ve"', r'"G\"odel numbers"'])
