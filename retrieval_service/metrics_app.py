@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from akin.edge import AllowedHosts, HostCheck, SecurityHeaders, api_headers, parse_hosts
 from akin.keys import KeyRing
 from retrieval_service.latest_drift import LatestDrift
+from retrieval_service.latest_look import LatestLook
 from retrieval_service.latest_refresh import LatestRefresh
 from retrieval_service.metrics import Metrics
 from retrieval_service.routes.access import Access
@@ -36,6 +37,7 @@ def create_metrics_app(settings: Settings, metrics: Metrics, keys: KeyRing | Non
     latest = LatestDrift(settings.drift_folder)
     metrics.export(latest)
     metrics.export(LatestRefresh(settings.data))
+    metrics.export(LatestLook(settings.data))
 
     async def drift(request: Request) -> Response:
         content = latest.content()

@@ -29,6 +29,9 @@ InputType = Literal["query", "passage"]
 TextRole = Literal["query", "passage", "abstract"]
 """The role of a text in a request; for an abstract that looks for its neighbours, its encoder names the `InputType`."""
 
+Elsewhere = Literal["gpu", "milvus"]
+"""Where vectors may be searched beside main memory."""
+
 DEPTHS = (100, 200, 1300)
 """The only depths to which an index is searched, so that all pages come from one ranking.
 
@@ -169,7 +172,11 @@ class VectorIndex(Protocol):
 
     @property
     def status(self) -> str | None:
-        """Reason why vectors are searched in main memory although the settings require a GPU; None otherwise."""
+        """Reason why vectors are searched in main memory although the settings want them elsewhere; None otherwise."""
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        """Where the settings may want vectors to be searched instead, of which `status` tells."""
 
     @property
     def place(self) -> str:

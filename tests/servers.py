@@ -1,4 +1,4 @@
-"""Start servers for tests, and wait for their first answer."""
+"""Start servers for tests, and wait for their first answer or for what they do later."""
 
 from __future__ import annotations
 
@@ -34,6 +34,14 @@ def await_answer(
         assert all(process.poll() is None for process in processes), url
         assert time.monotonic() < deadline, url
         time.sleep(0.05)
+
+
+def within(seconds: float, what: str, happened: Callable[[], bool]) -> None:
+    """Wait until something has happened; fail if it has not after some seconds."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.2)
 
 
 @contextmanager

@@ -123,14 +123,24 @@ def read_edition(place: Place, digest: str) -> Edition:
         raise BucketError(f"{name} is no edition ({error}): publish again.") from error
 
 
+def list_editions(place: Place) -> list[str]:
+    """Return the digests of all editions, sorted.
+
+    Raises:
+        BucketError: The store cannot be read.
+    """
+    return sorted(name.removesuffix(".json") for name in place.sizes(_EDITIONS))
+
+
 def read_editions(place: Place) -> list[Edition]:
     """Return all editions, the newest first.
 
     Raises:
         BucketError: The store cannot be read, or an edition is damaged.
     """
-    digests = [name.removesuffix(".json") for name in place.sizes(_EDITIONS)]
-    return sorted((read_edition(place, each) for each in digests), key=lambda each: each.published, reverse=True)
+    return sorted(
+        (read_edition(place, each) for each in list_editions(place)), key=lambda each: each.published, reverse=True
+    )
 
 
 def read_channels(place: Place) -> dict[str, str]:

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from datetime import UTC, datetime
-from time import monotonic, sleep
+from time import sleep
+
+from msgspec.structs import replace
 
 from akin import sources
 from akin.bundles import Place
 from akin.errors import AkinError, BucketError, StackError
 from akin.fleet.edition import MODELS, SNAPSHOTS, Edition, check_channel, read_channel
-from akin.registry.switch import components, retire_encoders, serve_promoted
-from akin.registry.versions import promoted_number, promoted_version
+from akin.registry.switch import await_snapshot, retire_encoders, serve_promoted
+from akin.registry.versions import MODEL, folder_numbers, promoted_number, promoted_version, remove_versions
 from akin.stack import triton_key
 from akin.stack.record import find_running_stack
 from akin.stack.triton import load_reranker
 from akin.stack_settings import Settings
-from akin.storage.durable import replace_file
 from akin.storage.locks import hold_lock
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import read_manifest
 from retrieval_service.errors import BuildInProgress, RetrievalError
+from retrieval_service.latest_look import LOCK, FleetRecord, read_record, write_record
 
 LONGEST_PAUSE = 300.0
 """Longest pause in seconds between two tries."""
-_RECORD = "fleet.json"
-_CHANGE_SECONDS = 60.0
+_LOCK_SECONDS = 1.0
 
 
 class Follower:
@@ -92,21 +92,30 @@ class Follower:
             RetrievalError: The fetched snapshot cannot be used.
         """
         busy = StackError(f"another process follows a channel with the data folder {self._settings.data}.")
-        with hold_lock(self._settings.data / "fleet.lock", 0.0, busy):
-            edition = read_channel(self._place, self._channel)
-            if not self._is_here(edition):
-                self._take(edition)
-            elif (stack := find_running_stack(self._settings)) and len(stack.encoders) > 1:
-                retire_encoders(self._settings, edition.snapshot, self._say)
+        # The service asks for a moment whether the lock is held.
+        with hold_lock(self._settings.data / LOCK, _LOCK_SECONDS, busy):
+            try:
+                edition = read_channel(self._place, self._channel)
+                if not self._is_here(edition):
+                    self._take(edition)
+                elif (stack := find_running_stack(self._settings)) and len(stack.encoders) > 1:
+                    retire_encoders(self._settings, edition.snapshot, self._say)
+            except (AkinError, RetrievalError, OSError) as error:
+                self._note_error(str(error))
+                raise
+            self._note_error("")
             return edition
+
+    def _note_error(self, error: str) -> None:
+        """Record how a look went, on a machine that has taken an edition."""
+        if (record := read_record(self._settings.data)) is not None:
+            with suppress(OSError):  # a full disk is the error, or becomes one when an edition is taken
+                write_record(self._settings.data, replace(record, error=error))
 
     def _is_here(self, edition: Edition) -> bool:
         """Return True if this edition was taken and is still what this machine serves."""
-        try:
-            record = json.loads((self._settings.data / _RECORD).read_bytes())
-        except (OSError, ValueError):
-            return False
-        if not isinstance(record, dict) or record.get("edition") != edition.digest:
+        record = read_record(self._settings.data)
+        if record is None or record.edition != edition.digest:
             return False
         number = promoted_number(self._settings.repository)
         return number == edition.version and self._snapshots.current() == edition.snapshot
@@ -118,6 +127,7 @@ class Follower:
             settings.data, f"{self._place.address}/{SNAPSHOTS}@{edition.snapshot_bundle}", say, live=False
         )
         self._check("the snapshot", read_manifest(self._snapshots.path(edition.snapshot)).encoder.digest, edition)
+        record, before = read_record(settings.data), set(folder_numbers(settings.repository / MODEL))
         sources.fetch_models(
             settings.repository, f"{self._place.address}/{MODELS}@{edition.models_bundle}", say, older=True
         )
@@ -129,12 +139,30 @@ class Follower:
         self._snapshots.use(edition.snapshot)
         self._await_service(edition)
         retire_encoders(settings, edition.snapshot, say)
-        # Last: an edition that the service refuses is tried, and reported, again.
-        record = {"edition": edition.digest, "channel": self._channel, "taken": datetime.now(UTC).isoformat()}
-        replace_file(settings.data / _RECORD, json.dumps(record, indent=1).encode())
+        # Late: an edition that the service refuses is tried, and reported, again.
+        here = set(folder_numbers(settings.repository / MODEL))
+        fetched = here & ((here - before) | set(record.fetched if record else ()))
         with suppress(BuildInProgress):
             if removed := self._snapshots.prune(self._keep):
                 say(f"removed {', '.join(removed)}")
+        fetched -= self._remove_versions(fetched)
+        now = datetime.now(UTC)
+        taken = FleetRecord(edition=edition.digest, channel=self._channel, taken=now, fetched=tuple(sorted(fetched)))
+        write_record(settings.data, taken)
+
+    def _remove_versions(self, fetched: Set[int]) -> Set[int]:
+        """Remove the encoders of which no snapshot is here any more; return their numbers.
+
+        Only those that were fetched: in a repository in which encoders are trained, the others are somebody's work.
+        """
+        stack = find_running_stack(self._settings)
+        needed = {each.encoder.version for each in self._snapshots.manifests()}
+        needed |= {promoted_version(self._settings.repository).number, *(stack.encoders if stack else ())}
+        old = fetched - needed
+        remove_versions(self._settings.repository, old)
+        if old:
+            self._say(f"removed encoder version {' and '.join(map(str, sorted(old)))}, of which no snapshot is here")
+        return old
 
     def _check(self, what: str, encoder: str, edition: Edition) -> None:
         if encoder != edition.encoder:
@@ -148,16 +176,13 @@ class Follower:
         Raises:
             StackError: It refuses the snapshot, or has not changed to it in time.
         """
-        deadline = monotonic() + _CHANGE_SECONDS
-        while stack := find_running_stack(self._settings):
-            snapshot = components(stack).get("snapshot", {})
-            if snapshot.get("id") == edition.snapshot:
-                self._say(f"this machine serves {edition}")
-                return
-            if "refused" in snapshot or monotonic() > deadline:
-                reason = snapshot.get("refused", {}).get("reason", "it has not changed to it yet")
-                raise StackError(
-                    f"the service does not serve {edition}: {reason} (log: {self._settings.logs / 'service.log'})"
-                )
-            sleep(0.2)
-        self._say(f"{edition} is here; `akin up` serves it")
+        served = await_snapshot(self._settings, edition.snapshot).get("snapshot", {})
+        if served.get("id") == edition.snapshot:
+            self._say(f"this machine serves {edition}")
+        elif find_running_stack(self._settings) is None:
+            self._say(f"{edition} is here; `akin up` serves it")
+        else:
+            reason = served.get("refused", {}).get("reason", "it has not changed to it yet")
+            raise StackError(
+                f"the service does not serve {edition}: {reason} (log: {self._settings.logs / 'service.log'})"
+            )

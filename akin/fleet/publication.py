@@ -18,9 +18,11 @@ from akin.fleet.edition import (
     Edition,
     check_channel,
     delete_editions,
+    list_editions,
     part,
     read_channel,
     read_channels,
+    read_edition,
     read_editions,
     write_channel,
     write_edition,
@@ -99,12 +101,12 @@ def use(address: str, named: str, channel: str, say: Say) -> Edition:
     if named in (channels := read_channels(place)):
         edition = read_channel(place, named)
     else:
-        there = {each.digest: each for each in read_editions(place)}
+        there = list_editions(place)
         found = [digest for digest in there if re.fullmatch("[0-9a-f]{8,64}", named) and digest.startswith(named)]
         if len(found) != 1:
             known = ", ".join([*channels, *(digest[:12] for digest in there)]) or "nothing"
             raise BucketError(f"{place.address} has no edition or channel {named!r} (it has: {known}).")
-        edition = there[found[0]]
+        edition = read_edition(place, found[0])
     bundles.read_bundle(part(place, MODELS), edition.models_bundle, "models")
     bundles.read_bundle(part(place, SNAPSHOTS), edition.snapshot_bundle, "snapshot")
     write_channel(place, channel, edition)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ import numpy as np
 from akin.indexing.bulk.files import EmbeddingFolder
 from akin.indexing.milvus_rows import BLOCK, FileVectors, IndexVectors, MilvusRows, VectorSource
 from akin.indexing.snapshot_parts import load_digests
-from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.milvus_collection import (
     RECORD,
     VECTOR,
@@ -24,16 +23,15 @@ from retrieval_service.adapters.milvus_collection import (
     connect,
     count,
     fields_of,
-    first_line,
     index_kind,
     real_name,
+    refusals,
 )
 from retrieval_service.adapters.milvus_filter import CATEGORIES, DAY, MOST_LISTED, ROW, WITHDRAWN
-from retrieval_service.adapters.tantivy_index import TantivyIndex
 from retrieval_service.corpus.directory import SnapshotDirectory
-from retrieval_service.corpus.manifest import LEXICAL, VECTORS, Manifest
+from retrieval_service.corpus.manifest import Manifest
 from retrieval_service.corpus.snapshot import open_snapshot, read_covered
-from retrieval_service.errors import SnapshotError, VectorStoreUnusable
+from retrieval_service.errors import VectorStoreUnusable
 from retrieval_service.ports import Rows
 
 if TYPE_CHECKING:
@@ -62,14 +60,14 @@ class Loaded(msgspec.Struct, frozen=True):
     Attributes:
         collection: Name of the collection.
         vectors: Number of vectors.
-        kind: Kind of the index.
+        kind: Kind of the index; None without one.
         seconds: Time that it took.
         written: Rows that were written; the others were there.
     """
 
     collection: str
     vectors: int
-    kind: str
+    kind: str | None
     seconds: float
     written: int
 
@@ -106,14 +104,14 @@ def _opened(
         papers = read_covered(directory, manifest) if manifest.partial else None
         if options.words and papers is not None:
             raise VectorStoreUnusable(f"snapshot {manifest.id} is partial: complete it first (akin index update).")
-        words = TantivyIndex(directory / LEXICAL) if options.words else None
+        words = snapshot.own_words if options.words else None
         if words is not None and words.learned:
             raise VectorStoreUnusable(
                 f"snapshot {manifest.id} ranks words by learned weights, which are searched in main memory: leave out "
                 "--words, and AKIN_MILVUS_WORDS."
             )
         rows = MilvusRows(digests, snapshot.catalogue, papers, words)
-        index = FaissIndex.open(directory / VECTORS)
+        index = snapshot.own_vectors
         vectors: VectorSource = IndexVectors(index)
         if embeddings is not None:
             texts = digests["text"] if papers is None else digests["text"][papers]
@@ -242,7 +240,7 @@ def list_collections(options: MilvusOptions, snapshots: SnapshotDirectory) -> li
     known = {name_of(each, options): each.id for each in snapshots.manifests()}
     with closing(connect(options)) as client:
         names = sorted(each for each in client.list_collections() if each.startswith(f"{options.prefix}_"))
-        return [Stored(each, count(client, each), _kind_or_none(client, each), known.get(each)) for each in names]
+        return [Stored(each, count(client, each), index_kind(client, each), known.get(each)) for each in names]
 
 
 def drop_collections(options: MilvusOptions, names: list[str]) -> None:
@@ -263,18 +261,11 @@ def name_of(manifest: Manifest, options: MilvusOptions) -> str:
     return collection_name(options, manifest.id, manifest.encoder.digest)
 
 
-@contextmanager
-def _refusals(manifest: Manifest, options: MilvusOptions) -> Iterator[None]:
-    """Raise what Milvus refuses as a `VectorStoreUnusable`."""
-    try:
-        yield
-    except SnapshotError:
-        raise
-    except Exception as error:  # the client's own errors and gRPC's
-        raise VectorStoreUnusable(
-            f"the vectors of snapshot {manifest.id} could not be stored in Milvus at {options.uri}: "
-            f"{first_line(error)}. Repeat the command; what is half there is made again."
-        ) from error
+def _refusals(manifest: Manifest, options: MilvusOptions) -> AbstractContextManager[None]:
+    return refusals(
+        f"the vectors of snapshot {manifest.id} could not be stored in Milvus at {options.uri}",
+        "Repeat the command; what is half there is made again.",
+    )
 
 
 def _is_whole(client: MilvusClient, name: str, rows: MilvusRows, kind: str, options: MilvusOptions) -> bool:
@@ -283,17 +274,10 @@ def _is_whole(client: MilvusClient, name: str, rows: MilvusRows, kind: str, opti
     fields = fields_of(client, name)
     if RECORD not in fields or (options.words and WORDS not in fields):
         return False
-    if count(client, name) != len(rows) or _kind_or_none(client, name) != kind:
+    if count(client, name) != len(rows) or index_kind(client, name) != kind:
         return False
     client.load_collection(name)
     return _records(client, name) == dict(enumerate(rows.records.tolist()))
-
-
-def _kind_or_none(client: MilvusClient, name: str) -> str | None:
-    try:
-        return index_kind(client, name)
-    except Exception:
-        return None
 
 
 def _create(client: MilvusClient, name: str, dim: int, *, words: bool) -> None:
@@ -384,8 +368,10 @@ def _aliases(client: MilvusClient, name: str) -> list[str]:
 
 def _aliased(client: MilvusClient, alias: str) -> str | None:
     """Return the collection that an alias points to; None if there is no such alias."""
+    from pymilvus import MilvusException
+
     try:
         described: Any = client.describe_alias(alias)
-    except Exception:  # the client's own error for an alias that does not exist
+    except MilvusException:
         return None
     return str(described["collection_name"])

@@ -14,7 +14,6 @@ from akin.indexing.recall import TUNING_QUERIES, QuerySample, embed_queries, mea
 from retrieval_service.adapters.faiss_index import FaissIndex
 from retrieval_service.adapters.milvus_collection import MilvusCollection, MilvusOptions, effort_of, open_collection
 from retrieval_service.adapters.milvus_index import MilvusIndex
-from retrieval_service.corpus.manifest import VECTORS
 from retrieval_service.corpus.snapshot import open_snapshot
 from retrieval_service.errors import SnapshotError
 from retrieval_service.ports import Encoder
@@ -62,8 +61,7 @@ async def measure_collection(
         SnapshotError: The snapshot's vectors cannot be read back.
     """
     with closing(open_snapshot(directory)) as snapshot:
-        manifest = snapshot.manifest
-        main = FaissIndex.open(directory / VECTORS, nprobe=manifest.index.nprobe, k_factor=manifest.index.k_factor)
+        manifest, main = snapshot.manifest, snapshot.own_vectors
         if not main.readable or manifest.partial:
             raise SnapshotError(f"the vectors of snapshot {manifest.id} are not all there to compare with.")
         sample = QuerySample.draw(snapshot.catalogue.papers, manifest.papers, queries)

@@ -20,7 +20,8 @@ from akin.stack.triton import is_ready, load
 from akin.stack_settings import Settings
 from retrieval_service.corpus.directory import SnapshotDirectory
 
-CHANGE_SECONDS = 30.0
+CHANGE_SECONDS = 60.0
+"""Longest wait for the service to change to another snapshot."""
 
 
 def serve_promoted(settings: Settings, say: Callable[[str], None]) -> bool:
@@ -62,14 +63,25 @@ def retire_encoders(settings: Settings, snapshot: str, say: Callable[[str], None
     if stack is None or len(stack.encoders) < 2:
         return
     version = promoted_version(settings.repository)
-    deadline = monotonic() + CHANGE_SECONDS
-    while (served := components(stack)) and served["snapshot"].get("id") != snapshot:
-        if monotonic() > deadline or "refused" in served["snapshot"]:
-            return
-        sleep(0.2)
-    if served and served["encoder"].get("version") == version.number:
+    served = await_snapshot(settings, snapshot)
+    if served and served["snapshot"].get("id") == snapshot and served["encoder"].get("version") == version.number:
         say(f"searches now use encoder version {version.number}; unloading the others")
         set_served_versions(settings, stack, [version.number])
+
+
+def await_snapshot(settings: Settings, snapshot: str) -> dict[str, Any]:
+    """Wait until the running service searches a snapshot or refuses it, or a time is over.
+
+    Returns:
+        The components that the service reports then; empty if no stack runs, or its service does not answer.
+    """
+    deadline = monotonic() + CHANGE_SECONDS
+    while stack := find_running_stack(settings):
+        found = (served := components(stack)).get("snapshot", {})
+        if found.get("id") == snapshot or "refused" in found or monotonic() > deadline:
+            return served
+        sleep(0.2)
+    return {}
 
 
 def set_served_versions(settings: Settings, stack: Stack, numbers: list[int]) -> None:

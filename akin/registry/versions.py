@@ -7,7 +7,8 @@ pointer, and `akin.registry.promotion` decides whether it may.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ _NAMES = {MODEL: "encoder", RERANKER: "reranker"}
 POINTER, HISTORY, CONFIG = "PROMOTED", "PROMOTIONS.jsonl", "config.pbtxt"
 EVALUATIONS, SOURCES = "evaluations", "sources"
 MANIFEST = "manifest.json"
+_REMOVED = ".removed"
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,19 @@ def check_files(repository: Path, number: int, model: str = MODEL) -> None:
                 f"{path} {reason}. Remove that folder and make the version again (akin {name} export), or serve "
                 f"another one (akin {name} list, akin {name} promote VERSION --override REASON)."
             )
+
+
+def remove_versions(repository: Path, numbers: Iterable[int], model: str = MODEL) -> None:
+    """Remove folders of versions; a kill leaves none of them in part.
+
+    Raises:
+        OSError: One cannot be removed.
+    """
+    aside = repository / _REMOVED
+    shutil.rmtree(aside, ignore_errors=True)
+    for number in numbers:
+        (repository / model / str(number)).rename(aside)
+        shutil.rmtree(aside)
 
 
 def folder_numbers(model: Path) -> Iterator[int]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from retrieval_service.adapters.faiss_nprobe import NprobeRule, decoding_is_cheaper
 from retrieval_service.errors import SnapshotError, SnapshotInvalid
-from retrieval_service.ports import Hits, RowSet, Vectors
+from retrieval_service.ports import Elsewhere, Hits, RowSet, Vectors
 
 _MAPS = Path("/proc/self/maps")
 _MADV_DONTNEED = 4
@@ -33,6 +33,8 @@ class FaissIndex:
         row_coder: The part of the index whose codes `vectors` decodes.
         status: Reason why the index is not on a GPU although the settings require one; None otherwise.
     """
+
+    elsewhere: Elsewhere = "gpu"
 
     def __init__(self, index: Any, *, nprobe: int | None = None, k_factor: float = 1.0) -> None:
         """Take an index.

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from akin.storage import gpu
-from retrieval_service.ports import Hits, RowSet, Vectors
+from retrieval_service.ports import Elsewhere, Hits, RowSet, Vectors
 
 _PART = 65_536  # vectors that are copied at a time
 _log = logging.getLogger(__name__)
@@ -106,6 +106,8 @@ class GpuIndex:
     Attributes:
         status: The error of the GPU after which vectors are searched in main memory; None before that.
     """
+
+    elsewhere: Elsewhere = "gpu"
 
     def __init__(self, main: InMemory, fast: OnGpu) -> None:
         """Take the index in main memory and the same vectors on a GPU."""

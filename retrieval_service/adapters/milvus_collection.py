@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -89,13 +90,60 @@ def connect(options: MilvusOptions) -> MilvusClient:
         raise VectorStoreUnusable(
             "AKIN_MILVUS_URI is set and Milvus's client is not installed: install the extra `scale`, or unset it."
         ) from error
-    try:
+    advice = "Start it, or correct AKIN_MILVUS_URI and AKIN_MILVUS_TOKEN"
+    if options.uri.endswith(".db"):
+        advice = "Correct AKIN_MILVUS_URI; if another process uses this file, stop it (akin down)"
+    advice += "; without AKIN_MILVUS_URI vectors are searched in main memory."
+    with refusals(f"Milvus at {options.uri} cannot be used", advice), _raised_not_logged():
         return MilvusClient(uri=options.uri, token=options.token, timeout=max(options.seconds, 10.0))
-    except Exception as error:  # the client's own errors, gRPC's, and those of a file
-        raise VectorStoreUnusable(
-            f"Milvus at {options.uri} cannot be reached: {first_line(error)}. Start it, or correct AKIN_MILVUS_URI and "
-            "AKIN_MILVUS_TOKEN; without AKIN_MILVUS_URI vectors are searched in main memory."
-        ) from error
+
+
+@contextmanager
+def refusals(what: str, advice: str) -> Iterator[None]:
+    """Raise an error of Milvus, of its client or of the network as a `VectorStoreUnusable`.
+
+    Args:
+        what: Beginning of the message.
+        advice: Its end, after the reason.
+    """
+    from grpc import RpcError
+    from pymilvus import MilvusException
+
+    try:
+        yield
+    except (MilvusException, RpcError, OSError, ValueError) as error:
+        raise VectorStoreUnusable(f"{what}: {first_line(error)}. {advice}") from error
+
+
+@contextmanager
+def _raised_not_logged() -> Iterator[None]:
+    """Raise the reason that milvus-lite only logs, and keep it and its client from logging from now on.
+
+    All else that they log they raise too; before the line that says what to do it would be noise.
+
+    Raises:
+        OSError: milvus-lite cannot use its file.
+    """
+    reasons: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1] is not None:
+            reasons.append(first_line(record.exc_info[1]))
+        return False
+
+    for name in ("pymilvus", "pymilvus.milvus_client", "milvus_lite"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    starting = logging.getLogger("milvus_lite.server_manager")
+    starting.setLevel(logging.ERROR)
+    starting.addFilter(keep)
+    try:
+        yield
+    except Exception as error:
+        if reasons:
+            raise OSError(reasons[-1]) from error
+        raise
+    finally:
+        starting.removeFilter(keep)
 
 
 class MilvusCollection:
@@ -141,7 +189,7 @@ class MilvusCollection:
             return None
         try:
             found = find()
-        except Exception as error:  # the client's own errors and gRPC's
+        except Exception as error:  # whatever fails there, main memory can answer
             self.status = f"Milvus failed: {first_line(error)}"
             self._retry_at = self._clock() + _RETRY_SECONDS
             _log.error("%s; main memory answers for %.0f s.", self.status, _RETRY_SECONDS)
@@ -226,7 +274,8 @@ def open_collection(
     client = connect(options)
     name = collection_name(options, snapshot, digest)
     advice = f"Fill it: akin milvus load {snapshot}{' --words' if options.words else ''}"
-    try:
+    with ExitStack() as unless_returned, refusals(f"the collection {name} cannot be used", advice):
+        unless_returned.callback(client.close)
         if not client.has_collection(name):
             others = [each for each in client.list_collections() if each.startswith(f"{options.prefix}_")]
             raise VectorStoreUnusable(
@@ -245,14 +294,10 @@ def open_collection(
         if RECORD not in fields or (options.words and WORDS not in fields):
             lacks = "words" if RECORD in fields else "records, as an earlier release filled it"
             raise VectorStoreUnusable(f"the collection {name} has no {lacks}. {advice}")
-        kind = index_kind(client, name)
+        if (kind := index_kind(client, name)) is None:
+            raise VectorStoreUnusable(f"the collection {name} has no index. {advice}")
         client.load_collection(name)
-    except VectorStoreUnusable:
-        client.close()
-        raise
-    except Exception as error:  # the client's own errors and gRPC's
-        client.close()
-        raise VectorStoreUnusable(f"the collection {name} cannot be used: {first_line(error)}. {advice}") from error
+        unless_returned.pop_all()
     return MilvusCollection(client, name, options, records), kind
 
 
@@ -280,10 +325,10 @@ def real_name(client: MilvusClient, name: str) -> str:
     return str(described["collection_name"])
 
 
-def index_kind(client: MilvusClient, name: str) -> str:
-    """Return the kind of a collection's index of vectors, such as `HNSW`."""
+def index_kind(client: MilvusClient, name: str) -> str | None:
+    """Return the kind of a collection's index of vectors, such as `HNSW`; None if it has none."""
     described: Any = client.describe_index(name, VECTOR)
-    return str(described["index_type"])
+    return described and str(described["index_type"])
 
 
 def effort_of(kind: str) -> str | None:
@@ -291,7 +336,7 @@ def effort_of(kind: str) -> str | None:
     return _EFFORT.get(kind.split("_")[0])
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of an error, without the client's frame around it."""
     text = str(getattr(error, "message", "") or error).strip()
     return text.splitlines()[0].rstrip(".") if text else type(error).__name__

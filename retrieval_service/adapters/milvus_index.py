@@ -19,7 +19,7 @@ from retrieval_service.adapters.milvus_collection import (
     open_collection,
 )
 from retrieval_service.adapters.milvus_filter import MOST_LISTED, expression_of
-from retrieval_service.ports import Hits, RowSet, Vectors
+from retrieval_service.ports import Elsewhere, Hits, RowSet, Vectors
 
 
 class MilvusIndex:
@@ -28,6 +28,8 @@ class MilvusIndex:
     Attributes:
         collection: The collection.
     """
+
+    elsewhere: Elsewhere = "milvus"
 
     def __init__(self, main: FaissIndex, collection: MilvusCollection, *, effort: str | None) -> None:
         """Take a collection that `open_milvus` has checked.

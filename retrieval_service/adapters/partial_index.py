@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from retrieval_service.ports import Hits, Rows, RowSet, VectorIndex, Vectors
+from retrieval_service.ports import Elsewhere, Hits, Rows, RowSet, VectorIndex, Vectors
 
 _FILTERS_KEPT = 8
 
@@ -42,8 +42,13 @@ class PartialIndex:
 
     @property
     def status(self) -> str | None:
-        """Reason why vectors are searched in main memory although the settings require a GPU; None otherwise."""
+        """Reason why vectors are searched in main memory although the settings want them elsewhere; None otherwise."""
         return self._inner.status
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        """Where the settings may want vectors to be searched instead."""
+        return self._inner.elsewhere
 
     @property
     def place(self) -> str:

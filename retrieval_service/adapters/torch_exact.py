@@ -16,7 +16,7 @@ import torch
 
 from retrieval_service.adapters.gpu_index import InMemory, stored_parts
 from retrieval_service.adapters.micro_batches import Found, MicroBatches
-from retrieval_service.ports import Hits, RowSet, Vectors
+from retrieval_service.ports import Elsewhere, Hits, RowSet, Vectors
 
 _SCORES = 2**28
 """The most scores at a time: a gigabyte."""
@@ -32,6 +32,8 @@ class TorchExactIndex:
         status: Always None: there is no other index to fall back to (gpu_index.py has one).
         place: Words for where and how vectors are searched.
     """
+
+    elsewhere: Elsewhere = "gpu"
 
     def __init__(self, matrix: Any, *, slice_rows: int | None = None, place: str = "exact, torch") -> None:
         """Take a matrix of half precision, [vectors, dim], on its device.

@@ -50,6 +50,8 @@ class Snapshot:
         vectors: The vector index.
         lexical: The lexical index.
         catalogue: The papers.
+        own_vectors: The index of its vectors in main memory; `vectors` may search them elsewhere.
+        own_words: The index of its words on this machine; `lexical` may search them elsewhere.
         lock: Keeps the snapshot from being removed; None if it is not published yet.
         covered: The rows that have a vector; None if all have one.
         references: Who cites whom; None if no references were imported.
@@ -59,6 +61,8 @@ class Snapshot:
     vectors: VectorIndex
     lexical: LexicalIndex
     catalogue: Catalogue
+    own_vectors: FaissIndex
+    own_words: TantivyIndex
     lock: SnapshotLock | None = None
     covered: RowSet | None = None
     references: ReferenceArrays | None = None
@@ -163,9 +167,11 @@ def _open(
             searched = _on_gpu(vectors, gpu, manifest.id)  # a GPU has nothing to do for an index without vectors
         references = ReferenceArrays(directory, papers) if manifest.references is not UNSET else None
         if rows is None:
-            return Snapshot(manifest, searched, lexical, catalogue, references=references)
+            return Snapshot(manifest, searched, lexical, catalogue, vectors, words, references=references)
         part_of = PartialIndex(searched, rows, papers)
-        return Snapshot(manifest, part_of, lexical, catalogue, covered=part_of.covered, references=references)
+        return Snapshot(
+            manifest, part_of, lexical, catalogue, vectors, words, covered=part_of.covered, references=references
+        )
     except BaseException:
         catalogue.close()
         raise

@@ -81,9 +81,7 @@ def _components(corpus: LiveCorpus) -> dict[str, object]:
     if current is not None:
         snapshot["vectors"] = redact_text(current.vectors.place)
     if current is not None and current.vectors.status:
-        # The status says what failed; the keys are older than that.
-        lacking = "without_milvus" if current.vectors.status.startswith("Milvus") else "without_gpu"
-        snapshot[lacking] = redact_text(current.vectors.status)
+        snapshot[f"without_{current.vectors.elsewhere}"] = redact_text(current.vectors.status)
     return {"snapshot": snapshot, "encoder": encoder, "lexical": {"status": "ok" if current else "missing"}}
 
 

@@ -6,7 +6,7 @@ import os
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 
 from akin.stack.processes import free_ports
 from akin.stack_settings import ROOT
+from tests.servers import within
 
 COMPOSE = shlex.split(os.environ.get("COMPOSE", ""))
 PROJECT = "akin-compose-test"
@@ -91,13 +92,6 @@ class Stack:
             return httpx.get(self.page, timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
-
-
-def within(seconds: float, what: str, happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.5)
 
 
 @contextmanager

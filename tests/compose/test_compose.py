@@ -17,7 +17,8 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from akin.stack_settings import ROOT
-from tests.compose.stack import MARKS, PROJECT, Stack, running, within
+from tests.compose.stack import MARKS, PROJECT, Stack, running
+from tests.servers import within
 
 CHROMIUM = shutil.which(os.environ.get("CHROMIUM", "chromium"))
 CONTAINERS = ("triton", "retrieval", "ui")

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from akin.stack_settings import ROOT
-from tests.compose.stack import FIRST_START_SECONDS, MARKS, PROJECT, Stack, running, within
+from tests.compose.stack import FIRST_START_SECONDS, MARKS, PROJECT, Stack, running
+from tests.servers import within
 
 FOLDER = Path(__file__).parent / "nvidia"
 CANONICAL = json.loads((ROOT / "tests/data/canonical_vectors.json").read_text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import ssl
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-RUNNING = """daemon off; worker_processes 1; pid {folder}/pid; error_log stderr; {user}
+_RUNNING = """daemon off; worker_processes 1; pid {folder}/pid; error_log stderr; {user}
 events {{ }}
 http {{
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
@@ -23,6 +24,14 @@ http {{
     {servers}
 }}
 """
+
+
+def nginx_command(folder: Path, servers: str) -> list[str]:
+    """Return the command of nginx with some blocks `server`, in the foreground, with all its files in a folder."""
+    assert NGINX is not None
+    user = "user root;" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(_RUNNING.format(folder=folder, servers=servers, user=user))
+    return [NGINX, "-c", str(folder / "nginx.conf"), "-e", "stderr", "-p", str(folder)]
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

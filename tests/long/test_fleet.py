@@ -14,7 +14,6 @@ import signal
 import ssl
 import subprocess
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,8 +30,9 @@ from akin.stack import local_http
 from akin.stack.processes import free_ports
 from akin.stack_settings import ROOT, Settings
 from tests.conftest import AKIN, RunningStack, environment_for
-from tests.integration.proxy import NGINX, RUNNING, certificate
+from tests.integration.proxy import NGINX, certificate, nginx_command
 from tests.long.papers import WORDS, write_papers
+from tests.servers import await_answer, within
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
@@ -77,15 +77,15 @@ class Client(threading.Thread):
         super().__init__()
         self.address, self.trust, self.mode = address, trust, mode
         self.stopped = threading.Event()
+        self.asked = 0
         self.answers = Counter[Answer]()
         self.failures: list[str] = []
 
     def run(self) -> None:
         with httpx.Client(base_url=self.address, verify=self.trust, timeout=60) as client:
-            number = 0
             while not self.stopped.wait(0.05):
-                number += 1
-                body = {"query": QUERIES[number % len(QUERIES)], "mode": self.mode, "k": 5}
+                self.asked += 1
+                body = {"query": QUERIES[self.asked % len(QUERIES)], "mode": self.mode, "k": 5}
                 try:
                     answer = client.post("/v1/search", json=body)
                 except httpx.HTTPError as error:
@@ -113,10 +113,7 @@ def nginx(folder: Path, ports: list[int], port: int, key: Path, signed: Path) ->
         ("/var/log/nginx/akin.log", str(folder / "nginx.log")),
         *((f"10.0.0.1{number}:8080", f"127.0.0.1:{own}") for number, own in enumerate(ports, 1)),
     ]
-    user = "user root;" if os.geteuid() == 0 else ""
-    (folder / "nginx.conf").write_text(RUNNING.format(folder=folder, servers=replaced(text, changes), user=user))
-    assert NGINX is not None
-    return [NGINX, "-c", str(folder / "nginx.conf"), "-e", "stderr", "-p", str(folder)]
+    return nginx_command(folder, replaced(text, changes))
 
 
 def haproxy(folder: Path, ports: list[int], port: int, key: Path, signed: Path) -> list[str]:
@@ -143,26 +140,27 @@ def replaced(text: str, changes: list[tuple[str, str]]) -> str:
 
 def start(member: RunningStack) -> None:
     """Start a machine as soon as it has taken an edition."""
-    deadline = time.monotonic() + 300
-    while not (member.settings.data / "fleet.json").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    within(300, "the first edition", (member.settings.data / "fleet.json").exists)
     done(member, "up")
 
 
 def await_edition(member: RunningStack, snapshot: str) -> None:
     """Wait until a machine serves a snapshot with its encoder."""
-    deadline = time.monotonic() + 300
-    with local_http.client(base_url=member.settings.service_url, timeout=10) as client:
-        while True:
-            try:
-                ready = client.get("/health/ready").json()
-                if ready["status"] == "ok" and ready["components"]["snapshot"].get("id") == snapshot:
-                    return
-            except httpx.HTTPError:
-                pass
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+
+    def served() -> bool:
+        try:
+            ready = local_http.get(f"{member.settings.service_url}/health/ready", timeout=10).json()
+        except httpx.HTTPError:
+            return False
+        return ready["status"] == "ok" and ready["components"]["snapshot"].get("id") == snapshot
+
+    within(300, f"the snapshot {snapshot}", served)
+
+
+def await_searches(clients: list[Client], more: int) -> None:
+    """Wait until each client has sent so many more searches."""
+    wanted = {client: client.asked + more for client in clients}
+    within(300, f"{more} searches", lambda: all(client.asked > wanted[client] for client in clients))
 
 
 def record(member: RunningStack) -> dict[str, Any]:
@@ -228,25 +226,27 @@ def test_no_search_fails_or_mixes_while_machines_die_and_change(
             process = subprocess.Popen(command)
             stack.callback(process.wait, 30)
             stack.callback(process.terminate)
-            clients += [Client(f"https://localhost:{port}", trust, mode) for mode in ("dense", "hybrid")]
-        time.sleep(3)  # HAProxy's first checks
+            address = f"https://localhost:{port}"
+            with httpx.Client(verify=trust) as first_client:
+                await_answer(f"{address}/health/ready", process, client=first_client)
+            clients += [Client(address, trust, mode) for mode in ("dense", "hybrid")]
         stack.callback(lambda: [client.stopped.set() for client in clients])
         alone = {mode: expected(members[0], mode) for mode in ("dense", "hybrid")}
         for client in clients:
             client.start()
-        time.sleep(3)
+        await_searches(clients, 20)
         # One machine changes; the fleet answers from two editions at once.
         fleet.use(store, "next", "try", print)
         await_edition(members[-1], second.snapshot)
         # Another dies without a word.
         kill(members[0])
-        time.sleep(6)
+        await_searches(clients, 60)
         # The others change, and the dead one comes back in the middle of that.
         fleet.use(store, "try", "live", print)
         back = subprocess.Popen([AKIN, "up"], env=members[0].environment, stderr=subprocess.PIPE, text=True)
         for member in members[::-1]:
             await_edition(member, second.snapshot)
-        time.sleep(2)
+        await_searches(clients, 20)
         alone = {mode: alone[mode] | expected(members[-1], mode) for mode in alone}
         for client in clients:
             client.stopped.set()
@@ -260,10 +260,7 @@ def test_no_search_fails_or_mixes_while_machines_die_and_change(
             served = {(snapshot, encoder) for _, snapshot, encoder, _ in client.answers}
             assert served == {(each.snapshot, each.encoder) for each in (first, second)}
         # Each machine unloads the encoder that nothing needs.
-        deadline = time.monotonic() + 120
-        while [record(member)["encoders"] for member in members] != [[2]] * MACHINES:
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
+        within(120, "one encoder", lambda: [record(each)["encoders"] for each in members] == [[2]] * MACHINES)
 
 
 def expected(member: RunningStack, mode: str) -> set[Answer]:

@@ -86,7 +86,7 @@ def embed_papers(
         write_manifest(folder, EmbeddingManifest(FORMAT, record, PASSAGE_TEXT_VERSION, sources=names))
         finished: dict[str, str] = {}
         known: dict[str, FileRecord] = {}
-        for name in folder.names():
+        for name in folder.sizes():
             if name.endswith(SUFFIX):
                 content = folder.read(name) or b""
                 if (digest := read_content(content, plan.digest)) is not None:
@@ -109,7 +109,7 @@ def embed_papers(
         if not files:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(rejected.items()))
             raise NoPapers(f"{', '.join(names)}: no usable paper{f' (rejected: {reasons})' if reasons else ''}.")
-        folder.delete([name for name in folder.names() if name.endswith(SUFFIX) and name not in files])
+        folder.delete([name for name in folder.sizes() if name.endswith(SUFFIX) and name not in files])
         manifest = EmbeddingManifest(
             FORMAT,
             record,

@@ -180,14 +180,14 @@ class EmbeddingFolder:
     """
 
     def __init__(self, address: str, encoder: str) -> None:
-        """Open a folder and compare every file with the manifest.
+        """Open a folder and compare the size of every file with the manifest; digests are compared when files are read.
 
         Args:
             address: Path or address of the folder.
             encoder: Digest of the encoder whose vectors are needed.
 
         Raises:
-            SnapshotError: There are no embeddings, not all, some are damaged, or another encoder made them.
+            SnapshotError: There are no embeddings, not all, some are missing or cut off, or another encoder made them.
         """
         require_pyarrow()
         self._folder = open_folder(address)
@@ -209,14 +209,17 @@ class EmbeddingFolder:
             raise SnapshotError(
                 f"{self.address} is not complete: repeat the akin embed that made it; finished files are kept."
             )
-        for name in manifest.files:
-            self._read(name)
+        if self._folder.lists:
+            there = self._folder.sizes()
+            for name, record in manifest.files.items():
+                if there.get(name) != record.bytes:
+                    raise self._unusable(name, missing=name not in there)
 
     def __iter__(self) -> Iterator[Embedded]:
         """Yield the papers and vectors of one file after the other.
 
         Raises:
-            SnapshotError: A file was changed since the folder was opened.
+            SnapshotError: A file is damaged.
         """
         for name in self.manifest.files:
             table = _read(self._read(name))
@@ -232,7 +235,7 @@ class EmbeddingFolder:
             wanted: Digests of texts, `V16` [n].
 
         Raises:
-            SnapshotError: A file was changed since the folder was opened.
+            SnapshotError: A file is damaged; the vectors of those before it are stored.
         """
         # As texts of 16 bytes they can be sorted; one that ends in zeros loses them, and is still like no other.
         known = np.sort(np.ascontiguousarray(wanted).view("S16"))
@@ -254,11 +257,14 @@ class EmbeddingFolder:
         content = self._folder.read(name)
         record = self.manifest.files[name]
         if content is None or describe(content, record.papers) != record:
-            raise SnapshotError(
-                f"{self.address}/{name} is {'missing' if content is None else 'damaged'}: repeat the akin embed that "
-                "made the folder; it makes this file again."
-            )
+            raise self._unusable(name, missing=content is None)
         return content
+
+    def _unusable(self, name: str, *, missing: bool) -> SnapshotError:
+        return SnapshotError(
+            f"{self.address}/{name} is {'missing' if missing else 'damaged'}: repeat the akin embed that made the "
+            "folder; it makes this file again."
+        )
 
 
 def _read(content: bytes) -> pyarrow.Table:

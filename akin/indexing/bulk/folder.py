@@ -22,8 +22,12 @@ class Folder(Protocol):
     def address(self) -> str:
         """Its path or address."""
 
-    def names(self) -> list[str]:
-        """Return the names of its files, sorted; those that start with a dot are left out."""
+    @property
+    def lists(self) -> bool:
+        """True if it can list its files; a web server gives them by name only."""
+
+    def sizes(self) -> dict[str, int]:
+        """Return the names of its files, sorted, with their sizes; those that start with a dot are left out."""
 
     def read(self, name: str) -> bytes | None:
         """Return the content of a file; None if there is no such file."""
@@ -48,14 +52,17 @@ def open_folder(address: str) -> Folder:
 
 
 class _OnDisk:
+    lists = True
+
     def __init__(self, path: Path) -> None:
         self.address = str(path)
         self._path = path
 
-    def names(self) -> list[str]:
+    def sizes(self) -> dict[str, int]:
         if not self._path.is_dir():
-            return []
-        return sorted(each.name for each in self._path.iterdir() if each.is_file() and not each.name.startswith("."))
+            return {}
+        files = sorted(each for each in self._path.iterdir() if each.is_file() and not each.name.startswith("."))
+        return {each.name: each.stat().st_size for each in files}
 
     def read(self, name: str) -> bytes | None:
         try:
@@ -85,10 +92,11 @@ class _InBucket:
     def __init__(self, address: str) -> None:
         self._place = Place(address)
         self.address = self._place.address
+        self.lists = self._place.scheme not in ("http", "https")
 
-    def names(self) -> list[str]:
-        found = (name.lstrip("/") for name in self._place.sizes(""))
-        return sorted(name for name in found if "/" not in name and not name.startswith("."))
+    def sizes(self) -> dict[str, int]:
+        found = {name.lstrip("/"): size for name, size in self._place.sizes("").items()}
+        return {name: found[name] for name in sorted(found) if "/" not in name and not name.startswith(".")}
 
     def read(self, name: str) -> bytes | None:
         try:

@@ -148,9 +148,10 @@ def test_every_metric_of_alerts_and_dashboard_is_exported(sample_stack: RunningS
     told = set(re.findall(r"^([a-z]\w*)(?=[{ ])", "\n".join(texts), re.MULTILINE))
     asked = {name for each in expressions() for name in metrics_of(each) if ":" not in name}
     # Metrics of jobs and with labels are exported from their first value on: here no encoder has failed, and nobody has
-    # looked for drift, recall or newer papers.
+    # looked for drift, recall or newer papers, or follows a channel.
     of_jobs = {
         *("akin_drift_detected", "akin_drift_report_timestamp_seconds", "akin_recall_at_10", "akin_refresh_failed"),
+        *("akin_fleet_failed", "akin_fleet_look_timestamp_seconds"),
         *("akin_refresh_success_timestamp_seconds", "akin_snapshot_harvested_timestamp_seconds"),
     }
     assert asked - told == OF_GPUS | of_jobs | {"up", "akin_encoder_failures_total"}

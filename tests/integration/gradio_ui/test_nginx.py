@@ -18,7 +18,7 @@ import pytest
 
 from akin.keys import KeyFile
 from akin.stack.processes import free_ports
-from tests.integration.proxy import NGINX, RUNNING, certificate
+from tests.integration.proxy import NGINX, certificate, nginx_command
 from tests.integration.service import start_service
 from tests.servers import await_answer, started_page
 
@@ -52,15 +52,12 @@ def site(corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simp
     ):
         assert old in given, old
         given = given.replace(old, new)
-    user = "user root;" if os.geteuid() == 0 else ""
-    (folder / "nginx.conf").write_text(RUNNING.format(folder=folder, servers=given, user=user))
     limits = {"AKIN_KEYS": str(keys.path), "AKIN_RATE_LIMIT": "0.001", "AKIN_RATE_BURST": "40"}
     trust = ssl.create_default_context(cafile=signed)
-    nginx = [NGINX, "-c", str(folder / "nginx.conf"), "-e", "stderr", "-p", str(folder)]
     with (
         start_service(corpus.data, service, AKIN_SERVICE_ROOT_PATH="/akin/api", **limits) as serving,
         started_page(page, f"http://127.0.0.1:{service}", AKIN_UI_ROOT_PATH="/akin", AKIN_API_KEY=own) as paging,
-        subprocess.Popen(nginx) as proxy,
+        subprocess.Popen(nginx_command(folder, given)) as proxy,
         httpx.Client(base_url=f"https://localhost:{https}", verify=trust, timeout=20, http2=False) as client,
     ):
         try:
@@ -80,11 +77,8 @@ def test_the_example_of_nginx_is_valid(tmp_path: Path) -> None:
     signing, signed = certificate(tmp_path)
     text = re.sub(r"/etc/ssl/\S+\.pem", str(signed), CONFIGURATION.read_text())
     text = re.sub(r"/etc/ssl/\S+\.key", str(signing), text).replace("/var/log/nginx/", f"{tmp_path}/")
-    (tmp_path / "nginx.conf").write_text(RUNNING.format(folder=tmp_path, servers=text, user=""))
-    tried = subprocess.run(
-        [NGINX, "-t", "-q", "-c", str(tmp_path / "nginx.conf"), "-e", "stderr", "-p", str(tmp_path)],
-        capture_output=True, text=True, check=False, timeout=20,
-    )  # fmt: skip
+    command = [*nginx_command(tmp_path, text), "-t", "-q"]
+    tried = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
     assert (tried.returncode, tried.stderr) == (0, "")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from akin.indexing import milvus
 from akin.indexing.milvus import KINDS, drop_collections, list_collections, load_snapshot
+from akin.storage.locks import lock_now
 from retrieval_service.adapters import milvus_collection, milvus_index
 from retrieval_service.adapters.faiss_gpu import FaissOnGpu
 from retrieval_service.adapters.faiss_index import FaissIndex
@@ -318,15 +320,38 @@ def test_what_does_not_fit_is_refused_with_the_command_that_helps(corpus: Any, o
     client.release_collection(loaded.collection)
     client.drop_index(loaded.collection, "vector")
     client.close()
-    with pytest.raises(VectorStoreUnusable, match=r"cannot be used.*akin milvus load"):
+    with pytest.raises(VectorStoreUnusable, match=r"has no index.*akin milvus load"):
         open_snapshot(folder, milvus=options)
     load_snapshot(folder, options, "FLAT")
     open_snapshot(folder, milvus=options).close()
 
 
 def test_an_address_at_which_nothing_answers_is_named(corpus: Any) -> None:
-    with pytest.raises(VectorStoreUnusable, match=r"http://127\.0\.0\.1:9 cannot be reached"):
+    with pytest.raises(VectorStoreUnusable, match=r"http://127\.0\.0\.1:9 cannot be used.*Start it, or correct"):
         open_snapshot(live(corpus), milvus=MilvusOptions("http://127.0.0.1:9", seconds=0.2))
+
+
+def test_a_file_that_milvus_lite_cannot_use_is_refused_with_its_reason_and_nothing_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain, taken = tmp_path / "plain.db", tmp_path / "taken.db"
+    plain.write_text("no database")
+    taken.mkdir()
+    lock = os.open(taken / "LOCK", os.O_CREAT | os.O_RDWR)
+    lock_now(lock)
+    reasons = {
+        plain: "File exists",
+        taken: "another process holds the lock",
+        tmp_path / "none" / "x.db": "not exists",
+        tmp_path / "without_suffix": "illegal, needs start with",
+    }
+    try:
+        for path, reason in reasons.items():
+            with pytest.raises(VectorStoreUnusable, match=rf"{path} cannot be used: .*{reason}.*AKIN_MILVUS_URI"):
+                connect(MilvusOptions(str(path)))
+    finally:
+        os.close(lock)
+    assert not caplog.records
 
 
 def test_kinds_are_those_that_milvus_has() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -17,12 +20,13 @@ from akin.cli import app
 from akin.errors import BucketError, StackError
 from akin.fleet import follower as following
 from akin.fleet.edition import read_channels, read_edition, write_channel, write_edition
-from akin.registry.versions import MODEL, promoted_version, set_promoted_version
+from akin.registry.versions import MODEL, folder_numbers, promoted_version, set_promoted_version
 from akin.stack.record import Stack
 from akin.stack_settings import Settings
 from akin.storage.locks import hold_lock
 from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.corpus.manifest import EncoderRecord
+from retrieval_service.latest_look import LOCK, RECORD, LatestLook, read_record
 from tests.unit.published import published_manifest
 
 FIRST, SECOND = "20260101T000000Z-aaaaaa", "20260102T000000Z-bbbbbb"
@@ -221,6 +225,77 @@ def test_an_unknown_edition_is_named_with_those_that_are_there(builder: Settings
             fleet.use(store, named, "live", quiet)
 
 
+def test_one_edition_is_read_to_use_it(builder: Settings, store: str) -> None:
+    first = fleet.publish(builder, store, quiet)
+    make(builder, 2, SECOND)
+    second = fleet.publish(builder, store, quiet)
+    (Path(store.removeprefix("file://")) / f"editions/{second.digest}.json").write_bytes(b"damaged")
+    assert fleet.use(store, first.digest[:8], "live", quiet) == first
+
+
+def versions_of(settings: Settings) -> list[int]:
+    return sorted(folder_numbers(settings.repository / MODEL))
+
+
+def test_a_follower_removes_encoders_that_it_fetched_and_of_which_it_has_no_snapshot(
+    builder: Settings, replica: Settings, store: str
+) -> None:
+    first = fleet.publish(builder, store, quiet)
+    follower = fleet.Follower(replica, store, "live", quiet, keep=1)
+    follower.look()
+    make(builder, 2, SECOND)
+    fleet.publish(builder, store, quiet)
+    follower.look()
+    assert (state(replica), versions_of(replica)) == ((SECOND, 2), [2])
+    # It comes back when it is needed.
+    fleet.use(store, first.digest, "live", quiet)
+    follower.look()
+    assert (state(replica), versions_of(replica)) == ((FIRST, 1), [1, 2])  # the newest snapshot stays too
+
+
+def test_a_follower_leaves_encoders_that_it_has_not_fetched(builder: Settings, replica: Settings, store: str) -> None:
+    fleet.publish(builder, store, quiet)
+    shutil.copytree(builder.repository / MODEL / "1", replica.repository / MODEL / "1")
+    shutil.copytree(builder.repository / MODEL / "1", replica.repository / MODEL / "7")
+    follower = fleet.Follower(replica, store, "live", quiet, keep=1)
+    follower.look()
+    make(builder, 2, SECOND)
+    fleet.publish(builder, store, quiet)
+    follower.look()
+    assert versions_of(replica) == [1, 2, 7]
+
+
+def test_the_last_look_is_recorded_with_its_error_and_measured(
+    builder: Settings, replica: Settings, store: str
+) -> None:
+    def measured() -> dict[str, float]:
+        found = [sample for family in LatestLook(replica.data).collect() for sample in family.samples]
+        return {sample.name: sample.value for sample in found}
+
+    assert measured() == {}
+    fleet.publish(builder, store, quiet)
+    follower = fleet.Follower(replica, store, "live", quiet)
+    follower.look()
+    assert measured()["akin_fleet_failed"] == 0
+    os.utime(replica.data / RECORD, (1000, 1000))
+    assert measured()["akin_fleet_look_timestamp_seconds"] == 1000
+    with hold_lock(replica.data / LOCK, 0, AssertionError()):  # an edition is fetched
+        assert measured()["akin_fleet_look_timestamp_seconds"] > time.time() - 60
+    follower.look()
+    assert measured()["akin_fleet_look_timestamp_seconds"] > time.time() - 60
+    (Path(store.removeprefix("file://")) / "channels/live").unlink()
+    for _ in range(2):
+        with pytest.raises(BucketError):
+            follower.look()
+        assert measured()["akin_fleet_failed"] == 1
+    record = read_record(replica.data)
+    assert record is not None
+    assert "no channel 'live'" in record.error
+    fleet.publish(builder, store, quiet)
+    follower.look()
+    assert measured()["akin_fleet_failed"] == 0
+
+
 def test_pruning_keeps_what_channels_serve(builder: Settings, replica: Settings, store: str) -> None:
     first = fleet.publish(builder, store, quiet)
     for number, snapshot in enumerate((SECOND, "20260103T000000Z-cccccc", "20260104T000000Z-dddddd")):
@@ -290,7 +365,7 @@ def running(replica: Settings, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(following, "find_running_stack", lambda _: stack)
     monkeypatch.setattr(following, "serve_promoted", serve)
     monkeypatch.setattr(following, "retire_encoders", retire)
-    monkeypatch.setattr(following, "components", lambda _: {"snapshot": {"id": directory.current()}})
+    monkeypatch.setattr(following, "await_snapshot", lambda *_: {"snapshot": {"id": directory.current()}})
     return done
 
 
@@ -316,7 +391,7 @@ def test_a_service_that_refuses_the_snapshot_is_reported_with_its_reason(
 ) -> None:
     fleet.publish(builder, store, quiet)
     refused = {"snapshot": {"id": "older", "refused": {"reason": "its words are of another release"}}}
-    monkeypatch.setattr(following, "components", lambda _: refused)
+    monkeypatch.setattr(following, "await_snapshot", lambda *_: refused)
     follower = fleet.Follower(replica, store, "live", quiet)
     for _ in range(2):
         with pytest.raises(StackError, match=r"does not serve edition .* its words are of another release"):

@@ -15,6 +15,7 @@ from prometheus_client import Metric
 from akin.stack_settings import ROOT
 from retrieval_service import errors
 from retrieval_service.latest_drift import LatestDrift
+from retrieval_service.latest_look import LatestLook
 from retrieval_service.latest_refresh import LatestRefresh
 from retrieval_service.metrics import Metrics
 from tests.unit.deploy.composition import read
@@ -34,6 +35,7 @@ def exported() -> list[Metric]:
     metrics = Metrics()
     metrics.export(LatestDrift(ROOT / "absent"))
     metrics.export(LatestRefresh(ROOT / "absent"))
+    metrics.export(LatestLook(ROOT / "absent"))
     return list(metrics.registry.collect())
 
 

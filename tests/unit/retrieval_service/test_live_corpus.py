@@ -90,7 +90,7 @@ class Watched:
 
     def _opened(self, path: Path) -> Snapshot:
         parts: Any = SimpleNamespace(close=lambda: None)
-        return Snapshot(read_manifest(path), parts, parts, parts)
+        return Snapshot(read_manifest(path), parts, parts, parts, parts, parts)
 
     @property
     def served(self) -> OpenCorpus:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from akin.indexing.bulk import embed, encoders
+from akin.indexing.bulk import embed, encoders, files
 from akin.indexing.bulk.embed import Made, embed_here, embed_papers
 from akin.indexing.bulk.encoders import EncoderPlan
 from akin.indexing.bulk.files import MANIFEST, EmbeddingFolder, EmbeddingManifest
@@ -159,7 +159,9 @@ def test_another_encoder_is_refused_for_the_same_folder_and_for_reading(tmp_path
         EmbeddingFolder(str(out), "b" * 64)
 
 
-def test_what_is_missing_or_damaged_is_named_when_a_folder_is_opened(tmp_path: Path, encoder: Encoder) -> None:
+def test_what_is_missing_or_cut_off_is_named_at_opening_and_what_is_damaged_at_reading(
+    tmp_path: Path, encoder: Encoder
+) -> None:
     source, out = write(tmp_path / "papers.jsonl", generated_papers(130)), tmp_path / "out"
     with pytest.raises(SnapshotError, match=r"has no embeddings\.json: make embeddings there with akin embed"):
         EmbeddingFolder(str(out), PLAN.digest)
@@ -167,6 +169,11 @@ def test_what_is_missing_or_damaged_is_named_when_a_folder_is_opened(tmp_path: P
     path = out / "papers.jsonl-00001.parquet"
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    parts = iter(EmbeddingFolder(str(out), PLAN.digest))
+    assert len(next(parts).papers) == 64
+    with pytest.raises(SnapshotError, match=r"00001\.parquet is damaged: repeat the akin embed"):
+        next(parts)
+    path.write_bytes(content[:-1])
     with pytest.raises(SnapshotError, match=r"00001\.parquet is damaged: repeat the akin embed"):
         EmbeddingFolder(str(out), PLAN.digest)
     path.unlink()
@@ -180,6 +187,17 @@ def test_what_is_missing_or_damaged_is_named_when_a_folder_is_opened(tmp_path: P
     )
     with pytest.raises(SnapshotError, match="another release"):
         EmbeddingFolder(str(out), PLAN.digest)
+
+
+def test_the_vectors_of_a_folder_are_read_once(
+    tmp_path: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    run(out, write(tmp_path / "papers.jsonl", generated_papers(130)))
+    read: list[str] = []
+    whole = files.describe
+    monkeypatch.setattr(files, "describe", lambda content, papers: (read.append(papers), whole(content, papers))[1])
+    assert [len(part.papers) for part in EmbeddingFolder(str(out), PLAN.digest)] == read == [64, 64, 2]
 
 
 def test_a_source_without_papers_is_refused_with_the_reasons(tmp_path: Path, encoder: Encoder) -> None:
