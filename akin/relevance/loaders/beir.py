@@ -80,7 +80,10 @@ def _judgements(judged: Path, queries: dict[str, Row], asked: Path) -> dict[str,
             continue
         if query not in queries:
             raise RelevanceError(f"{where} judges query {query}, but {asked} has no such query.")
-        qrels.setdefault(query, {})[passage_id] = gain
+        if not queries[query]["text"].strip():
+            raise RelevanceError(f"{where} judges query {query}, whose text in {asked} is empty. Remove the query.")
+        if qrels.setdefault(query, {}).setdefault(passage_id, gain) != gain:
+            raise RelevanceError(f"{where} judges passage {passage_id} for query {query} again, with another score.")
     if not qrels:
         raise RelevanceError(f"{judged} has no judgement above 0, so there is nothing to measure.")
     return qrels

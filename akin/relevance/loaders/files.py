@@ -15,6 +15,8 @@ from akin.relevance.errors import RelevanceError
 Row = dict[str, Any]
 LONGEST_LINE = 1 << 23
 """Characters of a line; a packed file may unpack to any number of them."""
+LARGEST_GAIN = 1_000_000
+"""trec_eval sums gains in small integers, and no collection has greater ones."""
 
 
 def json_lines(path: Path) -> Iterator[tuple[str, Row]]:
@@ -70,8 +72,8 @@ def table(path: Path, columns: Sequence[str], delimiter: str) -> Iterator[tuple[
                 where = f"{path}:{rows.line_num}"
                 if missing := next((name for name in columns if row.get(name) is None), None):
                     raise RelevanceError(
-                        f"{where} has no {missing}: the file must have the columns {', '.join(columns)}, "
-                        f"separated by {'tabs' if delimiter == chr(9) else 'commas'}."
+                        f"{where} has no {missing}: the first line must name the columns {', '.join(columns)}, and "
+                        f"every line must have them, separated by {'tabs' if delimiter == chr(9) else 'commas'}."
                     )
                 yield where, row
     except (OSError, EOFError) as error:
@@ -160,18 +162,18 @@ def text_of(record: Row, name: str, where: str) -> str:
 
 
 def whole_gain(value: object, where: str) -> int:
-    """Return a judgement's gain, which must be a whole number.
+    """Return a judgement's gain, which must be a whole number up to `LARGEST_GAIN`.
 
     Raises:
         RelevanceError: It is not.
     """
     try:
         number = float(cast("str", value))
-        if number == int(number):
+        if number == int(number) and abs(number) <= LARGEST_GAIN:
             return int(number)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise RelevanceError(f"{where}: the score {value!r} is not a whole number.")
+    raise RelevanceError(f"{where}: the score {value!r} is not a whole number up to {LARGEST_GAIN:,}.")
 
 
 def passage(identity: str, title: object, text: object, where: str) -> tuple[str, Paper]:
@@ -193,5 +195,5 @@ def unreadable(path: Path, error: OSError | EOFError) -> RelevanceError:
 
 def _open(path: Path) -> IO[str]:
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="")
-    return path.open(encoding="utf-8", newline="")
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")

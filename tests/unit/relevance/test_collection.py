@@ -55,7 +55,7 @@ def test_the_digest_is_of_the_three_files_and_changes_with_the_judgements(folder
         (
             "qrels/test.tsv",
             "query\tdoc\tscore\n1\ta\t1\n",
-            r"test\.tsv:2 has no query-id: the file must have the columns query-id, corpus-id, score",
+            r"test\.tsv:2 has no query-id: the first line must name the columns query-id, corpus-id, score",
         ),
         (
             "qrels/test.tsv",
@@ -65,6 +65,17 @@ def test_the_digest_is_of_the_three_files_and_changes_with_the_judgements(folder
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n1\ta\t0\n", "has no judgement above 0"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n1\tz\t1\n", r"test\.tsv judges passage z for query 1, but"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n9\ta\t1\n", "judges query 9, but"),
+        ("qrels/test.tsv", f"query-id\tcorpus-id\tscore\n1\ta\t{10**20}\n", "is not a whole number up to 1,000,000"),
+        (
+            "qrels/test.tsv",
+            "query-id\tcorpus-id\tscore\n1\ta\t1\n1\ta\t2\n",
+            r"test\.tsv:3 judges passage a for query 1 again, with another score",
+        ),
+        (
+            "queries.jsonl",
+            '{"_id": "1", "text": " "}\n{"_id": "3", "text": "kings"}\n',
+            "query 1, whose text in .* is empty",
+        ),
     ],
 )
 def test_an_unreadable_collection_names_file_and_reason(
@@ -76,6 +87,15 @@ def test_an_unreadable_collection_names_file_and_reason(
         (folder / file).write_text(content)
     with pytest.raises(RelevanceError, match=complaint):
         _ = read_collection(folder).passages
+
+
+def test_files_of_windows_are_read_alike(folder: Path) -> None:
+    before = read_collection(folder)
+    for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n"))
+    found = read_collection(folder)
+    assert (found.queries, found.qrels, found.passages) == (before.queries, before.qrels, before.passages)
 
 
 def test_two_sets_of_one_name_are_refused_and_one_given_twice_is_read_once(folder: Path, tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ def test_calibration_texts_can_be_read_in_parts_and_again() -> None:
     assert lengths == [20, 40]
     reader.rewind()
     assert sum(1 for _ in iter(reader.get_next, None)) == 20
+    assert [len(list(reader)) for _ in range(2)] == [20, 20]
 
 
 def test_texts_are_padded_to_the_longest() -> None:

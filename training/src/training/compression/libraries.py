@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 
 NEEDS = {
     "nncf": "nncf==3.4.0",
-    "neural_compressor": "'neural-compressor<3' six 'setuptools<80'",
+    "neural_compressor": "neural-compressor==2.4.1 six 'setuptools<80'",
     "optimum.intel": "nncf==3.4.0 optimum-intel==1.27.0",
 }
-"""What to install for each module; neural-compressor 2 imports six and pkg_resources without requiring them."""
+"""What to install for each module; neural-compressor imports six and pkg_resources without requiring them.
+
+Its releases after 2.4.1 need NumPy 1.
+"""
 
 
 class TextReader:
@@ -41,6 +44,10 @@ class TextReader:
     def __len__(self) -> int:
         """Return the number of texts."""
         return len(self._feeds)
+
+    def __iter__(self) -> Iterator[Feed]:
+        """Return the texts from the first one on, as SmoothQuant reads them."""
+        return iter(self._feeds)
 
     def set_range(self, start_index: int, end_index: int) -> None:
         """Go to the texts of a part."""
