@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -15,10 +16,13 @@ import pytest
 from pydantic import BaseModel
 
 from akin.feedback.store import FeedbackStore
+from akin.indexing.milvus import load_snapshot
 from gradio_ui import answers
 from gradio_ui.app import SearchPage
 from gradio_ui.pages import map as map_page
+from retrieval_service.adapters.milvus_collection import MilvusOptions
 from retrieval_service.app import create_app
+from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.settings import Settings
 from tests.integration.generated import Corpus
 from tests.integration.page import page_browser, page_client
@@ -203,3 +207,23 @@ async def test_without_an_encoder_the_page_shows_the_words_and_says_so(corpus: C
     assert ids_of(results)[0] == paper.id
     assert "encoder is away" in status
     assert "The search service cannot answer right now" in refusal
+
+
+async def test_a_search_through_milvus_answers_on_the_page_as_main_memory_does(corpus: Corpus, tmp_path: Path) -> None:
+    options = MilvusOptions(str(tmp_path / "papers.db"), seconds=60, words=True)
+    snapshots = SnapshotDirectory(corpus.data)
+    await asyncio.to_thread(load_snapshot, snapshots.path(snapshots.current() or ""), options, "FLAT")
+    paper = corpus.papers[41]
+    told = []
+    for settings in ({}, {"milvus_uri": options.uri, "milvus_seconds": 60, "milvus_words": True}):
+        async with page_client(corpus.data, corpus.encoder, **settings) as service:
+            page = SearchPage(service)
+            for mode in ("hybrid", "dense", "lexical"):
+                for categories in ([], list(paper.categories)):
+                    shown = await page.search(paper.title, mode, categories, None, None, True, 7, "")
+                    told.append((ids_of(shown[3]), "incomplete" in shown[2]))
+            shown = await page.restore(f"?like={paper.id}")
+            told.append((ids_of(shown[3]), "incomplete" in shown[2]))
+    half = len(told) // 2
+    assert told[:half] == told[half:]
+    assert all(ids and not incomplete for ids, incomplete in told)
