@@ -1,7 +1,8 @@
 """Find terms of the lexical index in a text, by the words that the index would find the text by.
 
 The words between white space are analysed once for all searches, so that a text of a result takes microseconds: sets of
-words are compared, and only words that have a wanted term are looked at.
+words are compared, and only words that have a wanted term are looked at. A new word is analysed only if it may have a
+wanted term: most new words are rare ones, which are not met again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from retrieval_service.ports import Match
 
 _MOST_KEPT = 50_000  # words of at most `LONGEST_KEPT` letters; then all are analysed anew
 LONGEST_KEPT = 40
+_MARKS = ".,;:!?()[]\"'"
 _SCRIPT = r"\$?[_^]\s*+(?:\{[^{}$\\]*+\}|\d|[A-Za-z](?![A-Za-z0-9]))\$?"
 _PART = re.compile(rf"[^\W_]+(?:{_SCRIPT}[^\W_]*)*")  # also CO$_2$ and H_2O
 _COMPOUND = re.compile(rf"{_PART.pattern}(?:[-\u2010-\u2013]{_PART.pattern})*")
@@ -43,7 +45,11 @@ class WordForms:
     """Finds terms in texts; any number of threads may use it."""
 
     def __init__(self, terms_of: Callable[[str], Sequence[str]]) -> None:
-        """Take the analysis of a word."""
+        """Take the analysis of a word; of one of ASCII letters and digits it may change all but the start.
+
+        A start is three characters, of a term of three or fewer two ("sky" of "skies"). A `y` in the second place may
+        change too ("die" of "dying"). That is what Porter's second stemmer does with English.
+        """
         self._terms_of = terms_of
         self._kept = _Kept({}, {})
 
@@ -55,7 +61,12 @@ class WordForms:
         # All texts of a page at once: most of their words are the same, and sets of words are compared once.
         divided = [text.split() for text in texts]
         distinct, kept = set(chain.from_iterable(divided)), self._kept
-        having = {word: forms for word in distinct.difference(kept.forms) if (forms := self._analyse(word))}
+        starts = {term[: 3 if len(term) > 3 else 2] for term in terms}
+        having = {
+            word: forms
+            for word in distinct.difference(kept.forms)
+            if _may_have(word, starts) and (forms := self._analyse(word))
+        }
         for term in terms:
             for word in distinct & kept.words.get(term, _NONE):
                 if word not in having:  # else another thread may not have kept it yet
@@ -89,6 +100,15 @@ class WordForms:
             yield _Form(at, at + len(word), terms[0], is_whole=False)
         elif not word.isascii() and len(terms) == len(word) - 1:
             yield from (_Form(at + n, at + n + 2, pair, is_whole=False) for n, pair in enumerate(terms))
+
+
+def _may_have(word: str, starts: Collection[str]) -> bool:
+    """Return False if a word surely has no term that starts so."""
+    bare = word.strip(_MARKS)
+    if not bare.isascii() or not bare.isalnum() or bare[1:2] in {"y", "Y"}:
+        return True
+    start = bare[:3].lower()
+    return start in starts or start[:2] in starts or start[:1] in starts
 
 
 def _wanted(forms: Sequence[Sequence[_Form]], terms: Collection[str]) -> Iterator[_Form]:

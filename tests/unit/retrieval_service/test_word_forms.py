@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from itertools import chain, product
 from random import Random
+from string import ascii_lowercase
 
 import pytest
 
@@ -51,8 +53,33 @@ def test_a_word_is_analysed_once_for_all_texts_and_a_long_one_each_time() -> Non
 
     forms = WordForms(analyse)
     for text in ("one two", "two three", f"three {'x' * 100}", "x" * 100):
-        forms.find([text], {"two"})
+        forms.find([text], {"one", "two", "three", "x" * 100})
     assert sorted(asked) == ["one", "three", "two", "x" * 100, "x" * 100]
+
+
+def test_only_words_that_may_have_a_wanted_term_are_analysed() -> None:
+    asked: list[str] = []
+
+    def analyse(word: str) -> list[str]:
+        asked.append(word)
+        return [word]
+
+    forms = WordForms(analyse)
+    forms.find(["nets, network (Networks) names dying sky-high CO$_2$ naïve n"], {"netw", "sky"})
+    assert set(asked) == {"nets", "network", "Networks", "dying", "skyhigh", "sky", "high", "CO$_2$", "naïve"}
+
+
+def test_no_word_of_english_is_left_out_whose_term_is_wanted() -> None:
+    short = map("".join, chain.from_iterable(product("adeginsty", repeat=length) for length in (1, 2, 3, 4)))
+    ends = ("ying", "ing", "ies", "ied", "ed", "eed", "eedly", "ingly", "ay", "yed", "ational", "fulness")
+    words = {*short, *(first + end for first in ascii_lowercase for end in ends), "skies", "skis", "idly", "gently"}
+    missing = [
+        word
+        for word in words
+        for term in _ANALYZER.analyze(word)
+        if WordForms(_ANALYZER.analyze).find([f"({word.title()})"], {term}) != [[Match(1, 1 + len(word), term)]]
+    ]
+    assert not missing
 
 
 def test_the_words_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
