@@ -176,7 +176,7 @@ class VectorIndex(Protocol):
 
     @property
     def elsewhere(self) -> Elsewhere:
-        """Where the settings may want vectors to be searched instead, of which `status` tells."""
+        """Engine or device that the settings may want instead of main memory, of which `status` tells."""
 
     @property
     def place(self) -> str:

@@ -47,7 +47,7 @@ class PartialIndex:
 
     @property
     def elsewhere(self) -> Elsewhere:
-        """Where the settings may want vectors to be searched instead."""
+        """Engine or device that the settings may want instead of main memory."""
         return self._inner.elsewhere
 
     @property
