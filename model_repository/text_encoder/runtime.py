@@ -201,8 +201,8 @@ class TextEncoder:
         Runtime needs no preparation for a shape: its smallest and largest run suffice. An inner model is warm when it
         is loaded, and Triton does not allow to call it yet.
 
-        The first graph runs alone, the others at the same time: OpenVINO's Python binding sometimes hangs if two
-        threads use it for the first time at once.
+        The first graph runs alone, the others at the same time: OpenVINO's Python binding sometimes hung as two threads
+        used it for the first time at once.
         """
         if self.runtime == "inner":
             return
@@ -323,6 +323,9 @@ def openvino_graphs(path: Path) -> Callable[[int], Graph]:
     """Return a function that opens the graph with OpenVINO, for one request at a time on a number of threads."""
     import openvino
 
+    # The binding gets NumPy ready with the first array. Two threads that cause this at once may wait for each other for
+    # ever: one holds Python's lock and waits for the binding, the other the reverse.
+    openvino.Tensor(np.zeros(1, dtype=np.int64))
     core = openvino.Core()
     # Read once: all compiled graphs share its constants.
     model = core.read_model(path)

@@ -166,3 +166,22 @@ def test_a_damaged_file_is_found_before_a_native_parser_reads_it(
     with pytest.raises(runtime.DamagedVersion, match=f"{name} is missing or damaged: export this version"):
         text_encoder.TextEncoder(version, runtime="onnxruntime", threads=1)
     assert opened == []
+
+
+def test_the_binding_of_openvino_is_ready_for_numpy_before_a_graph_is_opened(
+    text_encoder: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def note(name: str, result: Any = None) -> Any:
+        def call(*arguments: Any) -> Any:
+            asked.append((name, threading.current_thread().name))
+            return result
+
+        return call
+
+    core = SimpleNamespace(read_model=note("read_model", SimpleNamespace(get_ops=list)))
+    monkeypatch.setitem(sys.modules, "openvino", SimpleNamespace(Tensor=note("Tensor"), Core=note("Core", core)))
+    text_encoder.sys.modules["runtime"].openvino_graphs(tmp_path / "model.onnx")
+    here = threading.current_thread().name
+    assert asked == [("Tensor", here), ("Core", here), ("read_model", here)]
