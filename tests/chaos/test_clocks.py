@@ -21,6 +21,7 @@ WALL_CLOCK = {
     "akin/cli/keys.py": "shows when keys expire",
     "akin/stack/supervisor/keeper.py": "shows since when a part is in its state",
     "retrieval_service/corpus/directory.py": "compares with the time of a file",
+    "retrieval_service/latest_look.py": "stands in for the time of a file while a look goes on",
 }
 """Modules that read `time.time`, and what for. Whoever waits reads `time.monotonic`."""
 
