@@ -49,6 +49,11 @@ class Place:
         self.address = address.rstrip("/")
         self.scheme, self.bucket = _check(self.address)
 
+    @property
+    def lists(self) -> bool:
+        """True if it can list and take objects; a web server gives them by name only."""
+        return self.scheme not in ("http", "https")
+
     @cached_property
     def _store(self) -> ObjectStore:
         return _open(self.address, self.scheme)

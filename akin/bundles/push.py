@@ -30,7 +30,7 @@ def push(place: Place, kind: str, name: str, files: Mapping[str, Path], say: Say
     Raises:
         BucketError: A file cannot be read, or the bucket cannot be written. Nothing that was pushed before is changed.
     """
-    if place.scheme in ("http", "https"):
+    if not place.lists:
         raise BucketError(f"{place.address}: files are pushed to gs://, s3://, az:// or file:///, not to a web server.")
     if not files:
         raise BucketError(f"there is nothing to push to {place.address}.")

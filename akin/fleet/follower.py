@@ -28,7 +28,6 @@ from retrieval_service.latest_look import LOCK, FleetRecord, read_record, write_
 
 LONGEST_PAUSE = 300.0
 """Longest pause in seconds between two tries."""
-_LOCK_SECONDS = 1.0
 
 
 class Follower:
@@ -92,13 +91,12 @@ class Follower:
             RetrievalError: The fetched snapshot cannot be used.
         """
         busy = StackError(f"another process follows a channel with the data folder {self._settings.data}.")
-        # The service asks for a moment whether the lock is held.
-        with hold_lock(self._settings.data / LOCK, _LOCK_SECONDS, busy):
+        with hold_lock(self._settings.data / LOCK, 0.0, busy):
             try:
                 edition = read_channel(self._place, self._channel)
                 if not self._is_here(edition):
                     self._take(edition)
-                elif (stack := find_running_stack(self._settings)) and len(stack.encoders) > 1:
+                else:
                     retire_encoders(self._settings, edition.snapshot, self._say)
             except (AkinError, RetrievalError, OSError) as error:
                 self._note_error(str(error))
@@ -127,7 +125,8 @@ class Follower:
             settings.data, f"{self._place.address}/{SNAPSHOTS}@{edition.snapshot_bundle}", say, live=False
         )
         self._check("the snapshot", read_manifest(self._snapshots.path(edition.snapshot)).encoder.digest, edition)
-        record, before = read_record(settings.data), set(folder_numbers(settings.repository / MODEL))
+        models, record = settings.repository / MODEL, read_record(settings.data)
+        own = set(folder_numbers(models)) - set(record.fetched if record else ())
         sources.fetch_models(
             settings.repository, f"{self._place.address}/{MODELS}@{edition.models_bundle}", say, older=True
         )
@@ -140,8 +139,7 @@ class Follower:
         self._await_service(edition)
         retire_encoders(settings, edition.snapshot, say)
         # Late: an edition that the service refuses is tried, and reported, again.
-        here = set(folder_numbers(settings.repository / MODEL))
-        fetched = here & ((here - before) | set(record.fetched if record else ()))
+        fetched = set(folder_numbers(models)) - own
         with suppress(BuildInProgress):
             if removed := self._snapshots.prune(self._keep):
                 say(f"removed {', '.join(removed)}")
@@ -176,13 +174,14 @@ class Follower:
         Raises:
             StackError: It refuses the snapshot, or has not changed to it in time.
         """
-        served = await_snapshot(self._settings, edition.snapshot).get("snapshot", {})
-        if served.get("id") == edition.snapshot:
-            self._say(f"this machine serves {edition}")
-        elif find_running_stack(self._settings) is None:
+        served = await_snapshot(self._settings, edition.snapshot)
+        if served is None:
             self._say(f"{edition} is here; `akin up` serves it")
-        else:
-            reason = served.get("refused", {}).get("reason", "it has not changed to it yet")
+            return
+        snapshot = served.get("snapshot", {})
+        if snapshot.get("id") != edition.snapshot:
+            reason = snapshot.get("refused", {}).get("reason", "it has not changed to it yet")
             raise StackError(
                 f"the service does not serve {edition}: {reason} (log: {self._settings.logs / 'service.log'})"
             )
+        self._say(f"this machine serves {edition}")

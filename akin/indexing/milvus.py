@@ -238,7 +238,7 @@ def list_collections(options: MilvusOptions, snapshots: SnapshotDirectory) -> li
         VectorStoreUnusable: Milvus cannot be reached.
     """
     known = {name_of(each, options): each.id for each in snapshots.manifests()}
-    with closing(connect(options)) as client:
+    with closing(connect(options)) as client, _refusals_after_connecting(options):
         names = sorted(each for each in client.list_collections() if each.startswith(f"{options.prefix}_"))
         return [Stored(each, count(client, each), index_kind(client, each), known.get(each)) for each in names]
 
@@ -249,11 +249,15 @@ def drop_collections(options: MilvusOptions, names: list[str]) -> None:
     Raises:
         VectorStoreUnusable: One does not exist, or Milvus cannot be reached.
     """
-    with closing(connect(options)) as client:
+    with closing(connect(options)) as client, _refusals_after_connecting(options):
         for name in names:
             if not client.has_collection(name):
                 raise VectorStoreUnusable(f"Milvus at {options.uri} has no collection {name}: see akin milvus list.")
             _drop(client, name)
+
+
+def _refusals_after_connecting(options: MilvusOptions) -> AbstractContextManager[None]:
+    return refusals(f"Milvus at {options.uri} failed", "Repeat the command.")
 
 
 def name_of(manifest: Manifest, options: MilvusOptions) -> str:

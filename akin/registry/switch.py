@@ -69,11 +69,11 @@ def retire_encoders(settings: Settings, snapshot: str, say: Callable[[str], None
         set_served_versions(settings, stack, [version.number])
 
 
-def await_snapshot(settings: Settings, snapshot: str) -> dict[str, Any]:
+def await_snapshot(settings: Settings, snapshot: str) -> dict[str, Any] | None:
     """Wait until the running service searches a snapshot or refuses it, or a time is over.
 
     Returns:
-        The components that the service reports then; empty if no stack runs, or its service does not answer.
+        The components that the service reports then, empty if it does not answer; None if no stack runs.
     """
     deadline = monotonic() + CHANGE_SECONDS
     while stack := find_running_stack(settings):
@@ -81,7 +81,7 @@ def await_snapshot(settings: Settings, snapshot: str) -> dict[str, Any]:
         if found.get("id") == snapshot or "refused" in found or monotonic() > deadline:
             return served
         sleep(0.2)
-    return {}
+    return None
 
 
 def set_served_versions(settings: Settings, stack: Stack, numbers: list[int]) -> None:

@@ -16,6 +16,9 @@ else:
 
 from akin.storage.durable import make_folder
 
+_PROBE_SECONDS = 0.2
+"""Longest time for which `is_held` has a lock; whoever wants it waits as long."""
+
 
 @contextlib.contextmanager
 def hold_lock(
@@ -32,7 +35,7 @@ def hold_lock(
     Raises:
         Exception: `busy`, as another process or thread still holds the lock.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + max(seconds, _PROBE_SECONDS)
     while (descriptor := _try_lock(path)) is None:
         if time.monotonic() >= deadline:
             raise busy

@@ -166,12 +166,11 @@ def _open(
         elif gpu is not None and with_vectors:
             searched = _on_gpu(vectors, gpu, manifest.id)  # a GPU has nothing to do for an index without vectors
         references = ReferenceArrays(directory, papers) if manifest.references is not UNSET else None
-        if rows is None:
-            return Snapshot(manifest, searched, lexical, catalogue, vectors, words, references=references)
-        part_of = PartialIndex(searched, rows, papers)
-        return Snapshot(
-            manifest, part_of, lexical, catalogue, vectors, words, covered=part_of.covered, references=references
-        )
+        covered = None
+        if rows is not None:
+            searched = part_of = PartialIndex(searched, rows, papers)
+            covered = part_of.covered
+        return Snapshot(manifest, searched, lexical, catalogue, vectors, words, covered=covered, references=references)
     except BaseException:
         catalogue.close()
         raise

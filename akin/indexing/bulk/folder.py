@@ -92,7 +92,7 @@ class _InBucket:
     def __init__(self, address: str) -> None:
         self._place = Place(address)
         self.address = self._place.address
-        self.lists = self._place.scheme not in ("http", "https")
+        self.lists = self._place.lists
 
     def sizes(self) -> dict[str, int]:
         found = {name.lstrip("/"): size for name, size in self._place.sizes("").items()}
