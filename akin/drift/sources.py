@@ -36,9 +36,8 @@ def parse_window(text: str) -> Days | Path | None:
     if text == COLLECTION:
         return Days()
     if found := _RANGE.fullmatch(text):
-        days = [day for day in found.groups() if day]
         try:
-            dates = [date.fromisoformat(day) for day in days]
+            dates = [date.fromisoformat(day) for day in found.groups() if day]
         except ValueError as error:
             raise WindowError(
                 f"{text} has a day that is none ({error}): give days such as 2026-05-01..2026-06-01."

@@ -31,7 +31,6 @@ _SECONDS_OF_HEAD = 20.0
 _SECONDS_TO_READ_REFUSAL = 2.0
 _SECONDS_TO_READ = 20.0  # in which a client has to read a little of an answer, where any of it waits
 _LEAST_READ = 16 * 1024
-_MOST_UNREAD_AT_ONCE = 64 * 1024  # bytes of answers that wait for a client, beyond which its next request has to wait
 _SECONDS_TO_KEEP = 75  # longer than clients and proxies do: a connection that the server ends first may fail a request
 _SHARE_OF_DESCRIPTORS = 0.75  # the rest is for files, and for the connections of the server itself
 _MOST_CONNECTIONS = 10_000
@@ -195,7 +194,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return False
         if self.parser.get_http_version() != "1.1" or not self.parser.should_keep_alive():
             return False
-        if self.transport.get_write_buffer_size() > _MOST_UNREAD_AT_ONCE:
+        if self.flow.write_paused:
             return False  # the application waits until the client has read
         answer = self.refuse_at_once(self.parser.get_method(), self.url, self.headers)
         if answer is None:
@@ -260,6 +259,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.pipeline:
             # An error here would be taken for the answer to an earlier request.
             self.pipeline.clear()
+            self.queued.record(self, 0)
             self.transport.close()
             self._watch_reading()
             return

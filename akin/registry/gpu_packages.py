@@ -78,7 +78,7 @@ def export(
     model = settings.repository / gpu.INNER_MODEL
     try:
         make_folder(model)
-        aside = tempfile.TemporaryDirectory(prefix=".measured-", dir=model)
+        aside = tempfile.TemporaryDirectory(prefix=".staging-", dir=model)
     except OSError as error:
         raise EncoderError(f"cannot write into {model}: {error.strerror}.") from error
     # An earlier folder of the version may be in use: it is replaced when a runtime has been chosen, not before.

@@ -12,6 +12,7 @@ from typing import Any
 import faiss
 import numpy as np
 
+from retrieval_service.adapters import gpu_index
 from retrieval_service.adapters.faiss_nprobe import NprobeRule, decoding_is_cheaper
 from retrieval_service.errors import SnapshotError, SnapshotInvalid
 from retrieval_service.ports import Elsewhere, Hits, RowSet, Vectors
@@ -193,7 +194,7 @@ def forget_pages(path: Path) -> None:
 
 def first_line(error: BaseException) -> str:
     """Return what FAISS reports, without the C++ function and file that it puts first."""
-    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    text = gpu_index.first_line(error)
     return text.rsplit(": ", 1)[-1] if text.startswith("Error in") else text
 
 

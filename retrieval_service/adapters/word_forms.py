@@ -61,7 +61,7 @@ class WordForms:
         # All texts of a page at once: most of their words are the same, and sets of words are compared once.
         divided = [text.split() for text in texts]
         distinct, kept = set(chain.from_iterable(divided)), self._kept
-        starts = {term[: 3 if len(term) > 3 else 2] for term in terms}
+        starts = tuple({term[: 3 if len(term) > 3 else 2] for term in terms})
         having = {
             word: forms
             for word in distinct.difference(kept.forms)
@@ -102,13 +102,12 @@ class WordForms:
             yield from (_Form(at + n, at + n + 2, pair, is_whole=False) for n, pair in enumerate(terms))
 
 
-def _may_have(word: str, starts: Collection[str]) -> bool:
+def _may_have(word: str, starts: tuple[str, ...]) -> bool:
     """Return False if a word surely has no term that starts so."""
     bare = word.strip(_MARKS)
     if not bare.isascii() or not bare.isalnum() or bare[1:2] in {"y", "Y"}:
         return True
-    start = bare[:3].lower()
-    return start in starts or start[:2] in starts or start[:1] in starts
+    return bare.lower().startswith(starts)
 
 
 def _wanted(forms: Sequence[Sequence[_Form]], terms: Collection[str]) -> Iterator[_Form]:

@@ -8,7 +8,9 @@ import json
 import resource
 import socket
 import zlib
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -240,9 +242,7 @@ async def test_heads_that_arrive_together_have_a_limit_together(monkeypatch: pyt
         for _ in range(2):
             held.append(await connect())
             held[-1][1].write(b"GET /" + HOST + b"X: " + b"v" * 60_000)
-            async with asyncio.timeout(5):
-                while BoundedProtocol.heads.held < 60_000 * len(held):
-                    await asyncio.sleep(0.001)
+            await until(lambda: BoundedProtocol.heads.held >= 60_000 * len(held))
         reader, writer = await connect()
         writer.write(b"GET /" + HOST + b"X: " + b"v" * 60_000)
         answer = await ended(reader)
@@ -265,21 +265,23 @@ async def test_answers_that_are_not_read_have_a_limit_together(monkeypatch: pyte
             _, writer = await connect()
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             writer.transport.pause_reading()  # type: ignore[attr-defined]
-            await connection_made(number)
+            await until(partial(has_connections, number))
             # More than half of the limit waits in the server, however much the system takes.
             for protocol in BoundedProtocol._open:
                 protocol.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
             writer.write(b"GET /large" + HOST + b"\r\n")
-            async with asyncio.timeout(5):
-                while BoundedProtocol.unread.held < LARGE // 2 or len(BoundedProtocol._open) > 1:
-                    await asyncio.sleep(0.001)
+            await until(lambda: BoundedProtocol.unread.held >= LARGE // 2 and len(BoundedProtocol._open) <= 1)
             assert BoundedProtocol.unread.held <= LARGE
 
 
-async def connection_made(number: int) -> None:
-    """Wait until the server has a number of connections."""
+def has_connections(number: int) -> bool:
+    return len(BoundedProtocol._open) >= number
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    """Wait for something in the server."""
     async with asyncio.timeout(5):
-        while len(BoundedProtocol._open) < number:
+        while not happened():
             await asyncio.sleep(0.001)
 
 
