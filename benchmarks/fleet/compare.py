@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.fleet.simulation import simulate_trial
-from benchmarks.fleet.times import MachineTimes, Trial
+from benchmarks.fleet.times import MachineTimes, Trial, combine
 
 TOLERANCE = 0.15
 _SEEDS = 5
@@ -35,12 +35,7 @@ class Comparison:
 
 def simulate_mean(times: MachineTimes, rate: float, seconds: float) -> Trial:
     """Return the mean of several simulated trials of one load."""
-    found = [simulate_trial(times, rate, seconds, str(seed)) for seed in range(_SEEDS)]
-    return Trial(
-        rate, seconds, statistics.mean(each.per_second for each in found),
-        statistics.mean(each.p50_ms or 0.0 for each in found), statistics.mean(each.p95_ms or 0.0 for each in found),
-        round(statistics.mean(each.errors for each in found)), any(each.overloaded for each in found),
-    )  # fmt: skip
+    return combine([simulate_trial(times, rate, seconds, str(seed)) for seed in range(_SEEDS)], statistics.mean)
 
 
 def compare(times: MachineTimes) -> list[Comparison]:

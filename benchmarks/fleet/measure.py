@@ -21,7 +21,7 @@ from akin.stack import local_http, record
 from akin.stack_settings import Settings
 from benchmarks.environment import cores
 from benchmarks.fleet.machine import WORKS
-from benchmarks.fleet.times import MachineTimes, SearchTimes, Trial
+from benchmarks.fleet.times import MachineTimes, SearchTimes, Trial, combine
 from benchmarks.report import machine_class
 from benchmarks.retrieval.http_path import run_load_test, run_service, some_papers
 from benchmarks.stack import private_settings
@@ -116,16 +116,15 @@ def measure(source: Path, seconds: int, say: Callable[[str], None]) -> MachineTi
         say(f"saturated at {most:.0f} searches a second")
         # Rounds of all loads, so that a slow minute of the machine is not in all measurements of one load.
         rounds = [
-            [_load(settings, source, round(share * most, 1), seconds) for share in (_LIGHT, *SHARES)]
-            for _ in range(ROUNDS)
+            [_load(settings, source, share * most, seconds) for share in (_LIGHT, *SHARES)] for _ in range(ROUNDS)
         ]
     calm = [load for each in rounds for load in each]
     times = busy_times(alone, calm, per_batch, per_text, handoff_ms)
     machine = machine_class()
+    loads = [*zip(*rounds, strict=True), saturated]
     return msgspec.structs.replace(
         times, papers=manifest.papers,
-        trials=[*(median_trial([each[n].trial for each in rounds]) for n in range(1 + len(SHARES))),
-                median_trial([each.trial for each in saturated])],
+        trials=[combine([each.trial for each in same], statistics.median) for same in loads],
         origin=f"{manifest.papers:,} papers of {manifest.source}, hybrid searches by titles, {machine['cpu']}",
     )  # fmt: skip
 
@@ -146,48 +145,30 @@ def busy_times(
         handoff_ms: Time in which Python's lock goes from one thread to another.
     """
     used = [load.used for load in calm]
-    service, triton, generator, all_ = (
+    (service, _), (triton, _), (generator, _), (busy, falls) = (
         _at_full_use(used, [getattr(load, name) for load in calm])
         for name in ("service_ms", "triton_ms", "generator_ms", "core_ms")
     )
     batch = statistics.mean(load.batch for load in calm)
-    encoder = triton.busy / (per_batch / batch + per_text)
-    part = min(1.0, service.busy / alone.service_ms)
+    encoder = triton / (per_batch / batch + per_text)
+    part = min(1.0, service / alone.service_ms)
     searches = [
         SearchTimes(each.words * part, each.vectors * part, each.ranking * part, each.length) for each in alone.searches
     ]
-    own = statistics.mean(each.words + each.vectors + each.ranking for each in searches)
+    own = statistics.mean(each.own_ms for each in searches)
     return MachineTimes(
-        cores=cores(), papers=1, searches=searches, python_ms=max(0.0, service.busy - own),
+        cores=cores(), papers=1, searches=searches, python_ms=max(0.0, service - own),
         batch_ms=per_batch * encoder, text_ms=per_text * encoder,
-        delay_ms=max(0.0, alone.delay_ms - WORKS * handoff_ms), generator_ms=generator.busy, alone_ms=alone.latency_ms,
-        locked_ms=LOCKED_MS, handoff_ms=handoff_ms, cold=max(0.0, all_.falls / all_.busy),
+        delay_ms=max(0.0, alone.delay_ms - WORKS * handoff_ms), generator_ms=generator, alone_ms=alone.latency_ms,
+        locked_ms=LOCKED_MS, handoff_ms=handoff_ms, cold=falls / busy,
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Line:
-    busy: float
-    falls: float
-
-
-def _at_full_use(used: Sequence[float], ms: Sequence[float]) -> _Line:
+def _at_full_use(used: Sequence[float], ms: Sequence[float]) -> tuple[float, float]:
     """Return the time at full use, and by how much it is greater at none."""
     slope, at_rest = np.polyfit(used, ms, 1)
     busy = at_rest + slope
-    return _Line(max(float(busy), 0.1 * min(ms)), max(0.0, float(-slope)))
-
-
-def median_trial(trials: Sequence[Trial]) -> Trial:
-    """Return the medians of the figures of several measurements of one load."""
-
-    def middle(name: str) -> float:
-        return statistics.median(getattr(each, name) or 0.0 for each in trials)
-
-    return Trial(
-        trials[0].rate, trials[0].seconds, middle("per_second"), middle("p50_ms"), middle("p95_ms"),
-        round(middle("errors")), any(each.overloaded for each in trials),
-    )  # fmt: skip
+    return max(float(busy), 0.1 * min(ms)), max(0.0, float(-slope))
 
 
 async def _handoff_ms() -> float:
@@ -218,7 +199,7 @@ def _alone(settings: Settings, papers: Sequence[Paper]) -> Alone:
         SearchTimes(t["lexical_ms"], t["vectors_ms"], t["fuse_ms"] + t["fetch_ms"], t["embed_ms"] / embed)
         for t in answers
     ]
-    own = statistics.mean(each.words + each.vectors + each.ranking for each in searches)
+    own = statistics.mean(each.own_ms for each in searches)
     worked = [max(each.words, triton + each.vectors) + each.ranking + max(0.0, service - own) for each in searches]
     # Times of the client are not known: its part stays in the delay.
     delay = max(0.0, statistics.median(latencies) - statistics.median(worked))
@@ -290,9 +271,7 @@ def _load(settings: Settings, source: Path, rate: float, seconds: int) -> Load:
     after = _spent(settings)
     service, triton = (1000 * (after[name] - spent[name]) / texts for name in ("the service", "Triton"))
     [t] = found["trials"]
-    trial = Trial(
-        t["rate"], t["seconds"], t["per_second"], t["p50_ms"], t["p95_ms"], t["errors"], t["overloaded"]
-    )  # fmt: skip
+    trial = msgspec.convert(t, Trial)
     worked = {each["name"]: each["cores_mean"] or 0.0 for each in found["processes"]}
     generator = 1000 * worked["the load generator"] / trial.per_second
     return Load(trial, worked["the whole machine"] / cores(), service, triton, generator, texts / batches)

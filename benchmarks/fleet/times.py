@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,11 @@ class SearchTimes(msgspec.Struct, frozen=True):
     ranking: NotNegative
     length: NotNegative = 1.0
 
+    @property
+    def own_ms(self) -> float:
+        """Return the core time of its stages in the service."""
+        return self.words + self.vectors + self.ranking
+
 
 class Trial(msgspec.Struct, frozen=True):
     """Measured load: arrivals a second at random, and what came of it.
@@ -47,6 +53,18 @@ class Trial(msgspec.Struct, frozen=True):
     p95_ms: float | None
     errors: int
     overloaded: bool
+
+
+def combine(trials: Sequence[Trial], middle: Callable[[list[float]], float]) -> Trial:
+    """Return one trial for several of one load: the mean or the median of each figure."""
+
+    def of(name: str) -> float:
+        return middle([getattr(each, name) or 0.0 for each in trials])
+
+    return Trial(
+        trials[0].rate, trials[0].seconds, of("per_second"), of("p50_ms"), of("p95_ms"), round(of("errors")),
+        any(each.overloaded for each in trials),
+    )  # fmt: skip
 
 
 class MachineTimes(msgspec.Struct, frozen=True):
@@ -87,7 +105,7 @@ class MachineTimes(msgspec.Struct, frozen=True):
     @property
     def core_ms(self) -> float:
         """Return the core time of a mean search in a batch of one, without the load generator."""
-        own = sum(each.words + each.vectors + each.ranking for each in self.searches) / len(self.searches)
+        own = sum(each.own_ms for each in self.searches) / len(self.searches)
         return own + self.python_ms + self.batch_ms + self.text_ms
 
 

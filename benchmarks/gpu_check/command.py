@@ -35,7 +35,6 @@ _NEEDS = {
     "vectors": ("msgspec",),
     "train": ("datasets", "accelerate"),
     "tests": ("pytest", "msgspec"),
-    "recipe": ("training",),
 }
 """The packages that a step needs beside torch and sentence-transformers."""
 
@@ -43,6 +42,7 @@ _USES_LIBRARIES = ("fidelity", "throughput", "vectors", "train", "recipe")
 # To load torch and sentence-transformers, to start CUDA and to read the papers takes up to 20 s.
 _LEAST_SECONDS = {"cuda": 40.0, "cpu": 20.0}
 _NOTHING_LEFT = 5.0
+_LACKING = 75  # exit code of a step that cannot run here: EX_TEMPFAIL
 # The first step reads the libraries from a disk that may be cold.
 _FIRST_SECONDS = 90.0
 _ROOT = Path(__file__).resolve().parents[2]
@@ -52,8 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the check; return 0 if every step ended, 1 if one failed or was stopped, 2 if the device is unusable."""
     options = parser().parse_args(arguments)
     check_options(options)
-    missing = [name for name in ("torch", "sentence_transformers") if importlib.util.find_spec(name) is None]
-    if missing:
+    if missing := absent(("torch", "sentence_transformers")):
         sys.exit(f"this Python ({sys.executable}) lacks {', '.join(missing)}: run the check with one that has them.")
     os.environ.update({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"})
     ended = time.monotonic() + 60 * options.minutes
@@ -89,7 +88,7 @@ def main(arguments: Sequence[str]) -> int:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     print((options.out / "gpu-check.md").read_text())
-    return int(any(step.state != "done" for step in report.steps))
+    return int(any(step.state not in ("done", "lacking") for step in report.steps))
 
 
 def check_options(options: argparse.Namespace) -> None:
@@ -124,13 +123,17 @@ def lacking(job: Job, steps: Sequence[str]) -> list[str]:
         lines.append(
             "triton will not run: there is no .triton, and GPU_WHEELS_TRITON has no wheel of it (docs/gpu.md)."
         )
-    for step, packages in _NEEDS.items():
-        absent = [name for name in packages if importlib.util.find_spec(name) is None]
-        if step in steps and absent:
+    for step in steps:
+        if missing := absent(_NEEDS.get(step, ())):
             lines.append(
-                f"{step} will not run: {', '.join(absent)} missing; put the wheels of wheels.txt into GPU_WHEELS."
+                f"{step} will not run: {', '.join(missing)} missing; put the wheels of wheels.txt into GPU_WHEELS."
             )
     return lines
+
+
+def absent(packages: Sequence[str]) -> list[str]:
+    """Return the packages that this Python has not."""
+    return [name for name in packages if importlib.util.find_spec(name) is None]
 
 
 def leave_out(name: str, report: Report) -> None:
@@ -256,9 +259,8 @@ def run_step(name: str, job: Job, limit: float, report: Report) -> StepReport:
 
     code = read_records(output, child, begun + limit, add)
     step.seconds = time.monotonic() - begun
-    step.state = "done" if code == 0 else "failed"
+    step.state = {0: "done", _LACKING: "lacking"}.get(code, "failed") if code is not None else "stopped"
     if code is None:
-        step.state = "stopped"
         step.lines.append(f"stopped after {limit:.0f} s; the figures until then are kept. Give it more with --minutes.")
     elif code and not step.lines:
         step.lines.append(f"the process ended with exit code {code}: {job.log} has its output.")
@@ -275,7 +277,7 @@ def work_on(name: str, job: Job) -> int:
         importlib.import_module(f"benchmarks.gpu_check.steps.{name}").run(job, record)
     except NotRun as reason:
         record.line(f"not run: {reason}")
-        return int(name == "machine")
+        return 1 if name == "machine" else _LACKING
     except SystemExit as error:
         record.line(str(error))
         return 1

@@ -21,7 +21,7 @@ class StepReport:
 
     Attributes:
         name: The step's name.
-        state: `done`, `failed`, `stopped` or `running`.
+        state: `done`, `failed`, `stopped`, `running`, `not run` (no time was left) or `lacking` (it cannot run here).
         seconds: The time that it took.
         facts: Facts about the machine, by name.
         rows: Figures.

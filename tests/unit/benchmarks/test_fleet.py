@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,10 @@ import pytest
 
 from benchmarks.fleet import command
 from benchmarks.fleet.compare import compare, comparison_table
-from benchmarks.fleet.measure import Alone, Load, busy_times, median_trial
+from benchmarks.fleet.measure import Alone, Load, busy_times
 from benchmarks.fleet.predict import Goal, predict, prediction_table
 from benchmarks.fleet.simulation import Autoscaler, simulate_autoscaler, simulate_fleet, simulate_trial
-from benchmarks.fleet.times import MachineTimes, SearchTimes, Trial, read_times, write_times
+from benchmarks.fleet.times import MachineTimes, SearchTimes, Trial, combine, read_times, write_times
 
 # Ten times as slow as real ones: fewer requests are simulated.
 TIMES = MachineTimes(
@@ -180,7 +181,7 @@ def test_the_median_of_each_figure_counts() -> None:
         Trial(9.0, 10, 9.0, 5.0, 30.0, 0, False), Trial(9.0, 10, 8.0, 6.0, 10.0, 4, False),
         Trial(9.0, 10, 8.5, 7.0, 20.0, 2, True),
     ]  # fmt: skip
-    assert median_trial(trials) == Trial(9.0, 10, 8.5, 6.0, 20.0, 2, True)
+    assert combine(trials, statistics.median) == Trial(9.0, 10, 8.5, 6.0, 20.0, 2, True)
 
 
 def test_halves_that_hold_the_lock_of_python_wait_for_each_other() -> None:

@@ -222,6 +222,24 @@ def test_a_check_is_resumed_with_the_figures_of_the_steps_that_ended(
     assert [row["value"] for step in report["steps"] for row in step["rows"]] == [7, 7]
 
 
+def test_a_step_that_cannot_run_here_is_no_failure_and_is_tried_again(
+    steps: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lack(job: object, record: object) -> None:
+        raise NotRun("no wheel of it: put one into GPU_WHEELS.")
+
+    monkeypatch.setitem(sys.modules, "benchmarks.gpu_check.steps.vectors", SimpleNamespace(run=lack))
+    asked = ["--device", "cpu", "--minutes", "1", "--out", str(steps), "--steps", "vectors"]
+    assert main(asked) == 0
+    (step,) = json.loads((steps / "gpu-check.json").read_text())["steps"]
+    assert (step["state"], step["lines"]) == ("lacking", ["not run: no wheel of it: put one into GPU_WHEELS."])
+    works = SimpleNamespace(run=lambda job, record: record.row("a", "b", "rate", 7, "/s"))
+    monkeypatch.setitem(sys.modules, "benchmarks.gpu_check.steps.vectors", works)
+    assert main([*asked, "--resume"]) == 0
+    (step,) = json.loads((steps / "gpu-check.json").read_text())["steps"]
+    assert step["state"] == "done"
+
+
 def test_what_cannot_be_resumed_is_named(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"gpu-check\.json cannot be continued .*: leave --resume out"):
         Report(tmp_path, {"device": "cuda"}).resume()
