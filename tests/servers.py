@@ -41,7 +41,7 @@ def within(seconds: float, what: str, happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.2)
+        time.sleep(0.05)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import faiss
 import numpy as np
@@ -248,18 +249,12 @@ def test_a_large_corpus_fits_where_there_is_room() -> None:
 
 
 def test_the_driver_is_asked_once_for_all_ways(main: FaissIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[None] = []
-
-    def driver() -> str | None:
-        asked.append(None)
-        return driver_found
-
-    monkeypatch.setattr(gpu, "driver_version", driver)
-    for driver_found in (None, "470.1"):  # noqa: B007 - `driver` returns it
-        asked.clear()
+    for found in (None, "470.1"):
+        driver = Mock(return_value=found)
+        monkeypatch.setattr(gpu, "driver_version", driver)
         with pytest.raises(NoGpu):
             put_on_gpu(main, GpuOptions())
-        assert len(asked) == 1
+        driver.assert_called_once_with()
 
 
 @pytest.mark.usefixtures("in_main_memory")

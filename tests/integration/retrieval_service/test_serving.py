@@ -23,13 +23,7 @@ from retrieval_service.corpus import SnapshotDirectory
 from retrieval_service.settings import Settings
 from tests.integration.service import client_of, start_service
 from tests.integration.snapshots import flip
-
-
-def within_seconds(seconds: float, happened: Callable[[], bool]) -> None:
-    deadline = monotonic() + seconds
-    while not happened():
-        assert monotonic() < deadline, "it did not happen in time"
-        sleep(0.02)
+from tests.servers import within
 
 
 @pytest.fixture
@@ -52,7 +46,7 @@ def test_without_a_snapshot_the_service_runs_and_says_what_to_do(
         assert client.get("/health/ready").status_code == 503
         assert client.post("/embed", json={"abstract": "words"}).status_code == 200
         kit.build(kit.papers(40), encoder, tmp_path)
-        within_seconds(5, lambda: client.get("/health/ready").status_code == 200)
+        within(5, "a change of the service", lambda: client.get("/health/ready").status_code == 200)
         assert client.post("/search", json={"query": "gugipivu"}).json()["searched"] == 40
 
 
@@ -75,10 +69,10 @@ def test_a_lost_encoder_degrades_and_comes_back(tmp_path: Path, kit: Any, serve:
         assert like["degraded"] is None
         assert len(like["results"]) == 10
         assert client.get("/health/ready").status_code == 200
-        within_seconds(5, lambda: client.get("/health").json()["status"] == "degraded")
+        within(5, "a change of the service", lambda: client.get("/health").json()["status"] == "degraded")
         assert client.post("/embed", json={"abstract": "words"}).status_code == 503
         encoder.away = False
-        within_seconds(5, lambda: client.post("/search", json=ask).json()["degraded"] is None)
+        within(5, "a change of the service", lambda: client.post("/search", json=ask).json()["degraded"] is None)
         text = client.app.state.metrics.text().decode()
         assert "akin_degraded_searches_total 0.0" not in text
 
@@ -89,14 +83,14 @@ def test_it_starts_without_an_encoder(tmp_path: Path, kit: Any, serve: Any) -> N
     with serve(encoder) as client:
         assert client.post("/search", json={"query": papers[0].title}).json()["degraded"]
         encoder.away = False
-        within_seconds(5, lambda: client.get("/health").json()["status"] == "ok")
+        within(5, "a change of the service", lambda: client.get("/health").json()["status"] == "ok")
 
 
 def test_an_encoder_that_ends_without_queries_is_detected(tmp_path: Path, kit: Any, serve: Any) -> None:
     _, encoder, _ = kit.built(tmp_path, 50)
     with serve(encoder) as client:
         encoder.away = True
-        within_seconds(5, lambda: client.get("/health").json()["status"] == "degraded")
+        within(5, "a change of the service", lambda: client.get("/health").json()["status"] == "degraded")
 
 
 def test_a_snapshot_of_another_encoder_is_refused(tmp_path: Path, kit: Any, serve: Any) -> None:
@@ -109,14 +103,14 @@ def test_a_snapshot_of_another_encoder_is_refused(tmp_path: Path, kit: Any, serv
             snapshot = client.get("/health/ready").json()["components"]["snapshot"]
             return snapshot.get("refused")
 
-        within_seconds(5, lambda: refused() is not None)
+        within(5, "a change of the service", lambda: refused() is not None)
         reason = refused()["reason"]
         assert strange.id in reason
         assert other.identity.digest[:12] in reason
         assert ours.identity.digest[:12] in reason
         assert client.post("/search", json={"query": "gugipivu"}).json()["snapshot"] == kept.id
         SnapshotDirectory(tmp_path).use(kept.id)
-        within_seconds(5, lambda: refused() is None)
+        within(5, "a change of the service", lambda: refused() is None)
 
 
 def test_the_only_snapshot_is_of_another_encoder(tmp_path: Path, kit: Any, serve: Any) -> None:
@@ -133,7 +127,11 @@ def test_a_damaged_snapshot_is_refused(tmp_path: Path, kit: Any, serve: Any) -> 
         damaged = kit.build(kit.papers(60), encoder, tmp_path, use=False)
         (tmp_path / "snapshots" / damaged.id / "vectors.faiss").write_bytes(b"nothing")
         SnapshotDirectory(tmp_path).use(damaged.id)
-        within_seconds(5, lambda: "refused" in client.get("/health/ready").json()["components"]["snapshot"])
+        within(
+            5,
+            "a change of the service",
+            lambda: "refused" in client.get("/health/ready").json()["components"]["snapshot"],
+        )
         assert client.post("/search", json={"query": "gugipivu"}).json()["snapshot"] == kept.id
 
 
@@ -152,7 +150,7 @@ def test_damage_inside_a_file_is_found_while_it_is_served(
 ) -> None:
     SnapshotDirectory(tmp_path).use(flipped)
     with serve(kit.Encoder()) as client:
-        within_seconds(5, lambda: client.get("/health").json()["status"] == "degraded")
+        within(5, "a change of the service", lambda: client.get("/health").json()["status"] == "degraded")
         ready = client.get("/health/ready")
         assert ready.status_code == 200
         snapshot = ready.json()["components"]["snapshot"]
@@ -175,14 +173,14 @@ def test_the_snapshot_before_a_damaged_one_is_served_again(tmp_path: Path, flipp
             found: dict[str, Any] = client.get("/health/ready").json()["components"]["snapshot"]
             return found
 
-        within_seconds(5, lambda: "refused" in snapshot())
+        within(5, "a change of the service", lambda: "refused" in snapshot())
         for _ in range(5):
             assert (snapshot()["id"], snapshot()["status"]) == (kept.id, "ok")
             sleep(0.05)
         assert "catalogue.sqlite: is damaged" in snapshot()["refused"]["reason"]
         assert client.get("/health").json()["status"] == "ok"
         newer = kit.build(kit.papers(60), encoder, tmp_path)
-        within_seconds(5, lambda: snapshot()["id"] == newer.id)
+        within(5, "a change of the service", lambda: snapshot()["id"] == newer.id)
         assert "refused" not in snapshot()
         assert "akin_snapshot_damaged 0.0" in client.app.state.metrics.text().decode()
 
@@ -223,7 +221,7 @@ def test_a_change_of_snapshots_loses_and_mixes_no_answers(tmp_path: Path, kit: A
         for _ in range(6):
             for snapshot in known:
                 snapshots.use(snapshot)
-                within_seconds(5, lambda named=snapshot: seen[-1:] == [named])
+                within(5, "a change of the service", lambda named=snapshot: seen[-1:] == [named])
                 sleep(0.1)
         stop.set()
         for asker in askers:
@@ -263,7 +261,7 @@ def test_the_process_serves_without_triton_and_ends_clean(corpus: Any, ending: s
             return False
 
     try:
-        within_seconds(30, up)
+        within(30, "a change of the service", up)
         started = monotonic()
         answer = urllib.request.urlopen(f"{url}/search?q=gugipivu", timeout=5).read().decode()
         assert monotonic() - started < 1
