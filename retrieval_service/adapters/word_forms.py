@@ -1,25 +1,35 @@
 """Find terms of the lexical index in a text, by the words that the index would find the text by.
 
-The words between white space are analysed once for all searches, so that a text of a result takes microseconds: sets of
-words are compared, and only words that have a wanted term are looked at. A new word is analysed only if it may have a
-wanted term: most new words are rare ones, which are not met again.
+Only words that may have a wanted term are looked at: those that begin like it, which is seen for all texts of a page
+at once by numbers of three characters. Such a word is analysed once for all searches.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
-from itertools import chain
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import accumulate
+from string import ascii_lowercase, digits
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from retrieval_service.ports import Match
 
 _MOST_KEPT = 50_000  # words of at most `LONGEST_KEPT` letters; then all are analysed anew
 LONGEST_KEPT = 40
-_MARKS = ".,;:!?()[]\"'"
 _SCRIPT = r"\$?[_^]\s*+(?:\{[^{}$\\]*+\}|\d|[A-Za-z](?![A-Za-z0-9]))\$?"
 _PART = re.compile(rf"[^\W_]+(?:{_SCRIPT}[^\W_]*)*")  # also CO$_2$ and H_2O
 _COMPOUND = re.compile(rf"{_PART.pattern}(?:[-\u2010-\u2013]{_PART.pattern})*")
+
+# A character of a word is a number from 1, in either case; any other is 0.
+_LETTERS = f" {ascii_lowercase}{digits}"
+_NUMBERS = np.array([*(max(_LETTERS.find(chr(point).lower()), 0) for point in range(128)), 0], np.uint8)
+_MANY = len(_LETTERS)
+_SPACE = ord(" ")  # white space, and control characters, are up to this
+_FOREIGN = 128  # stands for all characters beyond ASCII
 
 
 class _Form(NamedTuple):
@@ -29,16 +39,6 @@ class _Form(NamedTuple):
     end: int
     term: str
     is_whole: bool
-
-
-class _Kept(NamedTuple):
-    """Words that were analysed: the places in each, and the words that have each term."""
-
-    forms: dict[str, Sequence[Sequence[_Form]]]
-    words: dict[str, set[str]]
-
-
-_NONE: frozenset[str] = frozenset()
 
 
 class WordForms:
@@ -51,39 +51,35 @@ class WordForms:
         change too ("die" of "dying"). That is what Porter's second stemmer does with English.
         """
         self._terms_of = terms_of
-        self._kept = _Kept({}, {})
+        self._kept: dict[str, Sequence[Sequence[_Form]]] = {}
 
     def find(self, texts: Sequence[str], terms: Collection[str]) -> list[list[Match]]:
         """Return the places in each text of the words that have one of some terms, in the order of the text.
 
         A compound is one place if it has a wanted term as one word, otherwise its parts are.
         """
-        # All texts of a page at once: most of their words are the same, and sets of words are compared once.
-        divided = [text.split() for text in texts]
-        distinct, kept = set(chain.from_iterable(divided)), self._kept
-        starts = tuple({term[: 3 if len(term) > 3 else 2] for term in terms})
-        having = {
-            word: forms
-            for word in distinct.difference(kept.forms)
-            if _may_have(word, starts) and (forms := self._analyse(word))
-        }
-        for term in terms:
-            for word in distinct & kept.words.get(term, _NONE):
-                if word not in having:  # else another thread may not have kept it yet
-                    having[word] = kept.forms[word]
-        wanted = {word: found for word, forms in having.items() if (found := list(_wanted(forms, terms)))}
-        return [_in_order(text, words, wanted) for text, words in zip(texts, divided, strict=True)]
+        found: list[list[Match]] = [[] for _ in texts]
+        begins = list(accumulate((len(text) + 1 for text in texts), initial=1))
+        whole = "\n".join(["", *texts, "\n\n"])
+        wanted: dict[str, list[_Form]] = {}
+        for start, end in _words_to_look_at(whole, terms):
+            word = whole[start:end]
+            if (places := wanted.get(word)) is None:
+                forms = self._kept.get(word)
+                places = wanted[word] = list(_wanted(self._analyse(word) if forms is None else forms, terms))
+            if places:
+                number = bisect_right(begins, start) - 1
+                at = start - begins[number]
+                found[number] += [Match(at + first, at + last, term) for first, last, term, _ in places]
+        return found
 
     def _analyse(self, word: str) -> Sequence[Sequence[_Form]]:
         """Return the places in a word, and keep them."""
         forms = [found for each in _COMPOUND.finditer(word) if (found := list(self._forms(each)))]
         if len(word) <= LONGEST_KEPT:
-            kept = self._kept
-            if len(kept.forms) >= _MOST_KEPT:
-                kept = self._kept = _Kept({}, {})
-            for form in (form for some in forms for form in some):
-                kept.words.setdefault(form.term, set()).add(word)
-            kept.forms[word] = forms  # last, as it says that the word is known
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept = {}
+            self._kept[word] = forms
         return forms
 
     def _forms(self, compound: re.Match[str]) -> Iterator[_Form]:
@@ -102,12 +98,47 @@ class WordForms:
             yield from (_Form(at + n, at + n + 2, pair, is_whole=False) for n, pair in enumerate(terms))
 
 
-def _may_have(word: str, starts: tuple[str, ...]) -> bool:
-    """Return False if a word surely has no term that starts so."""
-    bare = word.strip(_MARKS)
-    if not bare.isascii() or not bare.isalnum() or bare[1:2] in {"y", "Y"}:
-        return True
-    return bare.lower().startswith(starts)
+def _words_to_look_at(text: str, terms: Iterable[str]) -> Iterable[tuple[int, int]]:
+    """Return the start and end of each word between white space, unless it surely has none of some terms.
+
+    The text must begin with white space, and end with two characters of it at least.
+    """
+    points = _points(text)
+    numbers = _NUMBERS[points]
+    in_word = numbers > 0
+    starts = np.flatnonzero(in_word[1:] & ~in_word[:-1]) + 1
+    # The number of a start may include characters of the next word, which does no harm.
+    second, third = numbers[starts + 1], numbers[starts + 2]
+    may_have = _starts_of(terms)[numbers[starts], second, third]
+    # A compound with a short first part begins with letters of two parts.
+    hyphens = points == ord("-")
+    may_have |= hyphens[starts + 1] | ((second > 0) & hyphens[starts + 2])
+    other = np.flatnonzero((points == _FOREIGN) | (points == ord("_")) | (points == ord("^")))
+    spaces = np.flatnonzero(points <= _SPACE)
+    looked_at = np.zeros(len(spaces), np.bool_)
+    looked_at[np.searchsorted(spaces, starts[may_have])] = True
+    looked_at[np.searchsorted(spaces, other)] = True
+    words = np.flatnonzero(looked_at)
+    return zip((spaces[words - 1] + 1).tolist(), spaces[words].tolist(), strict=True)
+
+
+def _points(text: str) -> NDArray[np.uint8]:
+    """Return the number of each character in ASCII, and the same number for all others."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), np.uint8)
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return np.minimum(points, _FOREIGN).astype(np.uint8)
+
+
+def _starts_of(terms: Iterable[str]) -> NDArray[np.bool_]:
+    """Return which three numbers a word may start with that has one of some terms."""
+    starts = np.zeros((_MANY, _MANY, _MANY), np.bool_)
+    starts[:, _LETTERS.index("y")] = True
+    for term in terms:
+        known = tuple(map(_LETTERS.find, term[: 3 if len(term) > 3 else 2]))
+        if min(known, default=-1) > 0:  # other terms are those of words beyond ASCII or with scripts
+            starts[known] = True
+    return starts
 
 
 def _wanted(forms: Sequence[Sequence[_Form]], terms: Collection[str]) -> Iterator[_Form]:
@@ -117,21 +148,3 @@ def _wanted(forms: Sequence[Sequence[_Form]], terms: Collection[str]) -> Iterato
                 yield form
                 if form.is_whole:
                     break
-
-
-def _in_order(text: str, words: Sequence[str], wanted: dict[str, list[_Form]]) -> list[Match]:
-    """Return the places in a text of the forms in its words."""
-    found: list[Match] = []
-    at = 0
-    for word in words if wanted else ():
-        if word in wanted:
-            at = text.index(word, at)
-            end = at + len(word)
-            # The first place may be within another word.
-            while (at and not text[at - 1].isspace()) or (end < len(text) and not text[end].isspace()):
-                at = text.index(word, at + 1)
-                end = at + len(word)
-            for start, stop, term, _ in wanted[word]:
-                found.append(Match(at + start, at + stop, term))
-            at = end
-    return found
