@@ -197,7 +197,14 @@ def test_two_starts_at_once_make_one_stack_and_one_stop_removes_all_of_it(local:
 def test_a_stop_in_the_middle_of_a_start_leaves_nothing(local: Local, part: str) -> None:
     command = local.begin("up")
     local.until(lambda: started(local, part))
-    assert local.akin("down").returncode == 0
+    # The part waits, so that the start cannot end before the stop comes.
+    child = local.pids()[part]
+    os.kill(child, signal.SIGSTOP)
+    stop = local.begin("down")
+    local.until(lambda: command.poll() is not None or has_waiting_signal(child))
+    os.kill(child, signal.SIGCONT)
+    stop.communicate(timeout=120)
+    assert stop.returncode == 0
     said = command.communicate(timeout=60)[1]
     assert command.returncode == 5, said
     assert "was stopped by another command" in said
@@ -222,6 +229,11 @@ def test_a_part_that_is_being_restarted_stays_stopped_after_down(local: Local) -
     local.behaviour.unlink()
     time.sleep(1.5)
     assert local.left() == []
+
+
+def has_waiting_signal(process: int) -> bool:
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
+    return int(fields["ShdPnd"], 16) != 0
 
 
 def started(local: Local, part: str) -> bool:
