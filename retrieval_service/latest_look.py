@@ -13,8 +13,8 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from akin.storage.durable import replace_file
 from akin.storage.locks import is_held
+from akin.storage.records import read_struct, write_struct
 
 RECORD, LOCK = "fleet.json", "fleet.lock"
 
@@ -39,10 +39,7 @@ class FleetRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_record(data: Path) -> FleetRecord | None:
     """Return the record in a data folder; None without a readable one."""
-    try:
-        return msgspec.json.decode((data / RECORD).read_bytes(), type=FleetRecord)
-    except (OSError, ValueError):  # a ValidationError of msgspec is a ValueError
-        return None
+    return read_struct(data / RECORD, FleetRecord)
 
 
 def write_record(data: Path, record: FleetRecord) -> None:
@@ -54,7 +51,7 @@ def write_record(data: Path, record: FleetRecord) -> None:
     if record == read_record(data):
         os.utime(data / RECORD)
     else:
-        replace_file(data / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+        write_struct(data / RECORD, record)
 
 
 class LatestLook(Collector):

@@ -11,8 +11,8 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from akin.storage.durable import replace_file
 from akin.storage.locks import is_held
+from akin.storage.records import read_struct, write_struct
 from retrieval_service.corpus.directory import SnapshotDirectory
 from retrieval_service.corpus.manifest import read_manifest
 from retrieval_service.errors import RetrievalError
@@ -50,10 +50,7 @@ class RefreshRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_record(data: Path) -> RefreshRecord | None:
     """Return the record in a data folder; None without a readable one."""
-    try:
-        return msgspec.json.decode((data / FOLDER / RECORD).read_bytes(), type=RefreshRecord)
-    except (OSError, ValueError):  # a ValidationError of msgspec is a ValueError
-        return None
+    return read_struct(data / FOLDER / RECORD, RefreshRecord)
 
 
 def write_record(data: Path, record: RefreshRecord) -> None:
@@ -62,7 +59,7 @@ def write_record(data: Path, record: RefreshRecord) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    replace_file(data / FOLDER / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    write_struct(data / FOLDER / RECORD, record)
 
 
 class LatestRefresh(Collector):

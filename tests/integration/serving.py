@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from gradio_ui.settings import Settings
 from retrieval_service.app import create_app
 from retrieval_service.settings import Settings as ServiceSettings
 from tests.integration.generated import OneEncoder
+from tests.servers import within
 
 
 @contextmanager
@@ -26,11 +26,8 @@ def served(app: Any, port: int) -> Iterator[str]:
     server = uvicorn.Server(server_config(app, host="127.0.0.1", port=port, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 60
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    within(60, "the server has started", lambda: server.started or not thread.is_alive())
+    assert server.started
     try:
         yield f"http://127.0.0.1:{port}"
     finally:

@@ -22,6 +22,7 @@ from akin.stack.processes import free_ports
 from akin.stack_settings import ROOT
 from retrieval_service.corpus.manifest import EncoderRecord
 from retrieval_service.metrics import Metrics
+from tests.servers import within
 from tests.unit.published import published_manifest
 
 FOLDER = ROOT / "deploy" / "monitoring"
@@ -114,10 +115,7 @@ def test_a_triton_that_ends_is_told_to_the_receiver_and_nothing_else_is(tmp_path
             assert receiver.posted == []
             triton.shutdown()
             triton.server_close()
-            deadline = time.monotonic() + 180
-            while not receiver.posted and time.monotonic() < deadline:
-                time.sleep(1)
-            assert receiver.posted, [path.read_text()[-2000:] for path in tmp_path.glob("*.log")]
+            within(180, "an alert", lambda: bool(receiver.posted))
             alerts = [alert for message in receiver.posted for alert in message["alerts"]]
     assert {alert["labels"]["alertname"] for alert in alerts} == {"TritonIsAway"}
     assert alerts[0]["labels"]["severity"] == "page"

@@ -8,12 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+
+from tests.servers import within
 
 if TYPE_CHECKING:
     from tests.conftest import RunningStack
@@ -155,9 +156,7 @@ def test_a_demo_leaves_a_stack_running_that_it_did_not_start(sample_stack: Runni
         # As a script's background job, which starts with Ctrl-C ignored.
         command = ["sh", "-c", "trap '' INT; exec \"$0\" demo", str(AKIN)]
         demo = subprocess.Popen(command, env=sample_stack.environment, stdout=output, stderr=output)
-        deadline = time.monotonic() + 60
-        while "Search on" not in log.read_text() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        within(60, "the demonstration is ready", lambda: "Search on" in log.read_text())
         demo.send_signal(signal.SIGINT)
         assert demo.wait(timeout=30) == 0, log.read_text()
     assert "already running" in log.read_text()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from akin.registry.versions import RERANKER
 from akin.stack import local_http, triton_key
 from akin.stack.record import find_running_stack
 from akin.stack_settings import ROOT
+from tests.servers import within
 
 if TYPE_CHECKING:
     from tests.conftest import RunningStack
@@ -43,10 +43,7 @@ def stack(sample_stack: RunningStack) -> Iterator[RunningStack]:
         assert "no reranker" in without["notes"][0]
         done = sample_stack.akin("reranker", "promote", "1")
         assert (done.returncode, "the running stack serves it" in done.stderr) == (0, True), done.stderr
-        deadline = time.monotonic() + 20
-        while not search(sample_stack, rerank=5)["reranked"]:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        within(20, "results are reranked", lambda: search(sample_stack, rerank=5)["reranked"])
         yield sample_stack
     finally:
         running = find_running_stack(sample_stack.settings)

@@ -18,6 +18,7 @@ from akin.stack.record import find_running_stack
 from akin.stack.shared_memory import region_prefix
 from akin.stack.status import stack_as_json
 from tests.conftest import STARTS_SOON, RunningStack
+from tests.servers import within
 
 pytestmark = pytest.mark.integration
 
@@ -94,9 +95,7 @@ def test_a_part_that_ends_or_hangs_is_restarted_and_searches_are_answered(
     os.kill(watched.stub() if part == "the stub" else watched.pid(part), signum)
     # Only the silence shows a hang.
     assert watched.back(kept, before + 1) < SECONDS + (20 if signum == signal.SIGSTOP else 0)
-    deadline = time.monotonic() + SECONDS
-    while not watched.dense():
-        assert time.monotonic() < deadline
+    within(SECONDS, "dense search answers", watched.dense)
     assert len(watched.regions()) == 1
     said = watched.akin("status").stdout
     assert f"{kept:<12} running" in said

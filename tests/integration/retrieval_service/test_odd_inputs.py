@@ -6,7 +6,6 @@ import json
 import re
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from itertools import chain
@@ -23,6 +22,7 @@ from retrieval_service.app import create_app
 from retrieval_service.settings import Settings
 from tests.integration.generated import HashEncoder, OneEncoder, build
 from tests.integration.odd_records import write_addresses, write_records
+from tests.servers import within
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         thread.start()
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=20) as client:
-                deadline = time.monotonic() + 20
-                while not server.started and time.monotonic() < deadline:
-                    time.sleep(0.01)
+                within(20, "the server has started", lambda: server.started)
                 yield client
         finally:
             server.should_exit = True

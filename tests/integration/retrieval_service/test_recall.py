@@ -19,6 +19,7 @@ from retrieval_service.recall.sampler import WAITING
 from tests.integration.generated import words
 from tests.integration.service import client_of
 from tests.integration.snapshots import tune
+from tests.servers import within
 
 QUERIES = [" ".join(words(seed, 4)) for seed in range(2, 50)]
 
@@ -116,10 +117,7 @@ def test_an_exact_index_says_so_and_is_not_compared(
         client_of(corpus.data, corpus.encoder, watch_seconds=0.05, recall_share=0.5) as client,
     ):
         client.post("/search", json={"query": QUERIES[0], "mode": "dense"})
-        deadline = time.monotonic() + 60
-        while not gauges(client)["akin_recall_index_exact"]:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        within(60, "the index is known as exact", lambda: bool(gauges(client)["akin_recall_index_exact"]))
         time.sleep(0.6)
         found = gauges(client)
     assert "is exact, and finds every nearest paper" in caplog.text

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,7 @@ from akin.stack.processes import (
     stop,
     wait_until,
 )
+from tests.servers import within
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
 """A program that ignores SIGTERM from the moment it has printed `deaf`."""
@@ -53,10 +53,7 @@ def test_children_of_a_stopped_child_are_killed(tmp_path: Path) -> None:
     child = start("parent", [sys.executable, "-c", code], os.environ, tmp_path / "log")
     wait_until(lambda: "deaf" in (tmp_path / "log").read_text(), child, 10)
     stop([child])
-    deadline = time.monotonic() + 10
-    while group_has_members(child.pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not group_has_members(child.pid)
+    within(10, "the group is empty", lambda: not group_has_members(child.pid))
 
 
 def test_children_of_a_killed_child_are_killed(tmp_path: Path) -> None:
@@ -143,10 +140,7 @@ def test_a_tied_child_ends_with_the_process_that_started_it(tmp_path: Path) -> N
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 10
-    while child.alive and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not child.alive
+    within(10, "the child has ended", lambda: not child.alive)
 
 
 def test_ports_that_are_taken_and_free() -> None:
