@@ -38,7 +38,7 @@ async def feed(request: Request, site: Site) -> Response:
     """Answer with a search as an Atom feed; the address is that of the search page."""
     state, _ = read_address(request.url.query)
     if not state.has_query:
-        return site.error(request, 422, "export.nothing", advice="export.nothing_advice")
+        return site.error(request, 422, "feed.nothing", advice="feed.nothing_advice")
     asked = _plain(search_request(replace(state, offset=0)), "rerank", "k", "offset")
     return _feed_of_page(await site.service.feed(asked), request, site)
 

@@ -42,6 +42,7 @@ async def test_without_a_search_the_next_step_is_said(path: str) -> None:
     answer = await service.get(path)
     assert (answer.status_code, service.requests) == (422, [])
     assert "Search first" in answer.text
+    assert ("no search to follow" if path.startswith("/feed") else "no search to export") in answer.text
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,7 @@ async def test_similar_papers_are_sorted_filtered_and_paged_by_the_address() -> 
     assert "query" not in sent
     page = elements(answer)
     assert page.all("html")[0]["lang"] == "de"
+    assert "a, b, c, d und andere · 1. Jan. 2020" in page.text
     ways = {each["rel"]: urlsplit(each["href"]) for each in page.all("a") if each.get("rel") in ("prev", "next")}
     expected = {"sort": ["oldest"], "from": ["2019"], "to": ["2021"], "categories": ["cs.LG"], "lang": ["de"]}
     assert parse_qs(ways["next"].query) == expected | {"offset": ["20"]}

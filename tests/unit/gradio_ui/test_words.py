@@ -33,7 +33,7 @@ def test_texts_are_translated(language: str) -> None:
     reference = words(DEFAULT).texts
     same = [key for key, text in words(language).texts.items() if text == reference[key]]
     same = [key for key in same if re.search(r"[A-Za-z]{3}", re.sub(r"\{\w*\}", "", reference[key]))]
-    assert [key for key in same if not key.startswith(("form.", "mode."))] == []
+    assert [key for key in same if not key.startswith(("form.", "mode.", "paper.abstract"))] == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
