@@ -26,7 +26,7 @@ def citation_route(service: SearchService) -> Callable[[Request], Awaitable[Resp
         try:
             text = await service.citation(request.path_params["paper_id"], request.path_params["form"])
         except RequestRefused as error:
-            return PlainTextResponse(str(error), 404)
+            return PlainTextResponse(written(error.said, visit_of(request).words), 404)
         except RequestFailed as error:
             words = visit_of(request).words
             return PlainTextResponse(words("citation.failed", reason=written(error.said, words)), 503)

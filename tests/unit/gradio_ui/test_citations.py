@@ -55,6 +55,13 @@ def test_the_gate_lets_citations_through(path: str, methods: tuple[str, ...] | N
     assert _methods(path) == methods
 
 
+def test_an_unknown_paper_is_named_in_the_readers_language() -> None:
+    error = {"code": "unknown_paper", "message": "There is no paper 'nope'.", "detail": {"id": "nope"}}
+    page = page_of(httpx.Response(404, json={"error": error}), [])
+    assert page.get("/citation/ris/nope").text == "There is no paper 'nope'."
+    assert page.get("/citation/ris/nope?lang=de").text == "Die Arbeit „nope“ ist nicht in diesem Korpus."
+
+
 def test_a_service_that_is_away_is_told_in_words() -> None:
     answer = page_of(httpx.ConnectError("away"), []).get("/citation/bibtex/2401.00001")
     assert (answer.status_code, answer.text.startswith("The search service does not answer.")) == (503, True)

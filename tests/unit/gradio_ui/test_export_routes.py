@@ -45,6 +45,14 @@ async def test_without_a_search_the_next_step_is_said(path: str) -> None:
     assert ("no search to follow" if path.startswith("/feed") else "no search to export") in answer.text
 
 
+@pytest.mark.parametrize("path", ["export/csv", "feed"])
+async def test_an_address_with_too_many_parts_is_refused_with_the_reason(path: str) -> None:
+    service = Service()
+    answer = await service.get(f"/{path}?{'&'.join(f'like={number}' for number in range(201))}")
+    assert (answer.status_code, service.requests) == (422, [])
+    assert "too many parts" in answer.text
+
+
 @pytest.mark.parametrize(
     ("status", "code", "shown"),
     [(400, "invalid_parameter", 422), (503, "deadline_exceeded", 503), (404, "unknown_paper", 404)],

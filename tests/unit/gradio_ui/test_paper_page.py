@@ -140,7 +140,7 @@ UNKNOWN = {"error": {"code": "unknown_paper", "message": "There is no paper 'x'.
 
 
 @pytest.mark.parametrize(
-    "path", ["9912.00001", "", "x/similar", "hep-th/9901001/neighbourhood", "..%2F..%2Fcorpus", "<b>", "x" * 590]
+    "path", ["9912.00001", "x/similar", "hep-th/9901001/neighbourhood", "..%2F..%2Fcorpus", "<b>", "x" * 590]
 )
 async def test_an_unknown_id_is_a_page_that_says_what_to_do(path: str) -> None:
     service = Service(paper=httpx.Response(404, json=UNKNOWN))
@@ -148,11 +148,11 @@ async def test_an_unknown_id_is_a_page_that_says_what_to_do(path: str) -> None:
     assert answer.status_code == 404
     assert "This paper is not in the corpus" in answer.text
     assert "<b>" not in answer.text
-    assert 'href="/?q=' in answer.text or not path
+    assert 'href="/?q=' in answer.text
     assert all("%2F" in str(request.url) or "/.." not in str(request.url) for request in service.requests)
 
 
-@pytest.mark.parametrize("path", ["x" * 700, "a%00b", "a%0ab"])
+@pytest.mark.parametrize("path", ["", "%20", "x" * 700, "a%00b", "a%0ab"])
 async def test_what_can_be_no_id_does_not_reach_the_service(path: str) -> None:
     service = Service()
     assert (await service.get(f"/paper/{path}")).status_code == 404

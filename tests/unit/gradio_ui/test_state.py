@@ -91,6 +91,13 @@ def test_a_note_shows_little_of_a_long_value() -> None:
     assert len(notes[0]) < 120
 
 
+def test_marks_that_turn_the_direction_of_writing_are_left_out() -> None:
+    state, notes = read_address("?q=%E2%80%AEgraph+networks%E2%80%AC&mode=%E2%81%A6x")
+    assert state.q == "graph networks"
+    assert "\u2066" not in str(notes[0])
+    assert read_address("?q=%D7%A9%D7%9C%D7%95%D7%9D")[0].q == "שלום"
+
+
 def test_categories_may_be_repeated_or_separated_by_commas() -> None:
     state, notes = read_address("categories=cs.LG,cs.CL&categories=stat.ML&categories=cs.LG&utm_source=mail")
     assert state.categories == ("cs.LG", "cs.CL", "stat.ML")
