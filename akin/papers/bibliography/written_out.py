@@ -53,9 +53,12 @@ def ids_in(line: str) -> tuple[str, ...]:
     pieces = [piece for piece in _BETWEEN_IDS.split(line.strip()) if piece]
     if not 2 <= len(pieces) <= _MOST_IDS:
         return ()
-    found = [parse_arxiv_id(piece) for piece in pieces]
-    known = [each.id for each in found if each is not None]
-    return tuple(dict.fromkeys(known)) if len(known) == len(found) else ()
+    found: dict[str, None] = {}
+    for piece in pieces:
+        if (known := parse_arxiv_id(piece)) is None:
+            return ()
+        found[known.id] = None
+    return tuple(found)
 
 
 def arxiv_id_in(reference: str) -> str | None:
