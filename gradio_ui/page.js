@@ -10,6 +10,12 @@
   let overtaken = false; // a search began meanwhile, so that the restored inputs and results are those of before it
   let followed = false; // a link within the results, which go with it: the focus moves to the new ones
 
+  /* Gradio takes the language of its own buttons and of the document from the browser, also where the address asks for another. */
+  const language = document.documentElement.lang;
+  for (const [name, value] of [["language", language], ["languages", [language]]]) {
+    Object.defineProperty(navigator, name, { value, configurable: true });
+  }
+
   const byId = (id) => document.getElementById(id);
   const busy = (yes) => byId("akin-results")?.setAttribute("aria-busy", String(yes));
 

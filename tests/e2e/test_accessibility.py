@@ -281,6 +281,11 @@ def test_the_language_of_the_address_stays_on_the_way(page: Page, sample_stack: 
     search(page, "question answering")
     expect(page.get_by_text(re.compile("[0-9.]+ Arbeiten durchsucht")).first).to_be_visible()
     assert "lang=de" in page.url
+    assert page.evaluate("document.documentElement.lang") == "de"
+    page.locator("#akin-categories input").fill("cs.CL")
+    page.keyboard.press("Enter")
+    # Gradio's own texts too.
+    page.locator("#akin-categories").get_by_role("button", name="Löschen").click()
     page.locator("a.akin-similar").first.click()
     page.wait_for_url(re.compile(r"like=.*lang=de"))
     expect(page.get_by_text("neu anfangen")).to_be_visible()
