@@ -181,6 +181,15 @@ def test_a_browser_without_scripts_is_told_what_works(browser: Browser, sample_s
     context.close()
 
 
+def test_the_focus_is_seen_on_a_box_that_is_checked(page: Page, sample_stack: RunningStack) -> None:
+    visit(page, sample_stack)
+    page.locator("#akin-k input").focus()
+    page.keyboard.press("Tab")
+    box = page.locator("#akin-retracted input")
+    expect(box).to_be_focused()
+    expect(box).to_have_css("outline-style", "solid")
+
+
 def test_single_keys_can_be_switched_off(page: Page, sample_stack: RunningStack) -> None:
     page.goto(f"{sample_stack.settings.ui_url}/list")
     page.get_by_role("button", name="Keys").click()
