@@ -183,6 +183,7 @@ def test_a_browser_without_scripts_is_told_what_works(browser: Browser, sample_s
 
 def test_the_focus_is_seen_on_a_box_that_is_checked(page: Page, sample_stack: RunningStack) -> None:
     visit(page, sample_stack)
+    answered(page)
     page.locator("#akin-k input").focus()
     page.keyboard.press("Tab")
     box = page.locator("#akin-retracted input")
@@ -196,6 +197,8 @@ def test_single_keys_can_be_switched_off(page: Page, sample_stack: RunningStack)
     page.get_by_role("checkbox").uncheck()
     page.get_by_role("button", name="Close").click()
     page.goto(f"{sample_stack.settings.ui_url}/{SEARCH}")
+    expect(page.locator("article.akin-paper").first).to_be_visible()
+    answered(page)
     page.get_by_role("button", name="Keys").click()
     # Gradio would draw the box, and a checked one like one that is not.
     box = page.get_by_role("dialog").get_by_role("checkbox")
