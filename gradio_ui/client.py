@@ -24,6 +24,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from akin.edge import observed, tracing
+from akin.settings.places import without_credentials
 from gradio_ui import reader
 from gradio_ui.answers import Answer, CorpusInfo, FoundPaper, Health, LinkedPapers, Neighbourhood, WholePaper
 from gradio_ui.said import of_error
@@ -112,12 +113,12 @@ class SearchService:
             settings: The address of the service and the time limit.
             transport: A replacement of the network, for tests.
         """
-        self.url = settings.service_url
+        self.url = without_credentials(settings.service_url)  # as logs and feeds name it
         self._corpus: CorpusInfo | None = None
         self._newest: tuple[str | None, tuple[FoundPaper, ...]] = (None, ())
         self._map_known: tuple[str | None, float, bool] = None, 0.0, False
         self._http = httpx.AsyncClient(
-            base_url=self.url,
+            base_url=settings.service_url,
             transport=transport,
             timeout=httpx.Timeout(settings.ui_answer_seconds, connect=_CONNECT_SECONDS),
             # After this time the page shows an error, and the service can cancel the request.
@@ -380,7 +381,8 @@ def _translate(response: httpx.Response) -> RequestFailed:
     except ValidationError:
         return AnswerNotUnderstood(note("service.silent", status=str(response.status_code)))
     if error.code in _ABOUT_KEYS:
-        _log.error("%s does not accept this page's key (AKIN_API_KEY): %s", response.url.netloc.decode(), error.message)
+        address = without_credentials(str(response.url))
+        _log.error("%s does not accept this page's key (AKIN_API_KEY): %s", address, error.message)
         return ServiceBusy(note("service.no_key"))
     said = of_error(error.code, error.message, error.detail)
     if error.code == "no_snapshot":

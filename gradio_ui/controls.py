@@ -56,7 +56,7 @@ def order_fact(answer: Answer, text: Words) -> str:
     order = answer.sort
     if order is None:
         return ""
-    which = text("order.all" if order.complete else "order.best", papers=order.papers)
+    which = text.count("order.all" if order.complete else "order.best", order.papers)
     facts = [text(f"order.{order.by}_of", which=which) if order.by in SORTS_BY_FACT else which]
     if order.half_life is not None:
         facts.append(text("order.half_life", years=text.decimal(f"{order.half_life:g}")))
@@ -91,7 +91,7 @@ def facets(state: PageState, counted: Facets | None, names: Mapping[str, str], t
     """
     if counted is None or not (counted.years or counted.categories or state.has_filters):
         return ""
-    among = text("facets.all" if counted.complete else "facets.best", papers=counted.papers)
+    among = text.count("facets.all" if counted.complete else "facets.best", counted.papers)
     return (
         f'<details class="akin-facets"><summary>{escape(text("facets.title"))}</summary>'
         f"{_years(state, counted.years, text)}{_categories(state, counted.categories, names, text)}"

@@ -24,7 +24,7 @@ from gradio_ui.pages.visit import VISIT, visit_of
 from gradio_ui.sessions import NoAnswerPending, Sessions, TooManyPending, TooManyStreams
 from gradio_ui.streams import limit_stream
 from gradio_ui.values import Values
-from gradio_ui.words import Words
+from gradio_ui.words import Words, choose_language, words
 
 LONGEST_BODY = 512 * 1024
 """Bytes; more than a query of 20,000 characters, each escaped as a pair of \\\\uXXXX, and the address of another."""
@@ -195,7 +195,11 @@ async def _refuse_method(scope: Scope, methods: Iterable[str], send: Send) -> No
 
 
 def _words(scope: Scope) -> Words:
-    return visit_of(HTTPConnection(scope)).words
+    """Return the texts in the language of a request; Gradio's script asks for none, so that of the page's address."""
+    connection = HTTPConnection(scope)
+    page = parse_qs(connection.headers.get("referer", "").partition("#")[0].partition("?")[2])
+    asked = connection.query_params.get("lang") or page.get("lang", [None])[0]
+    return words(choose_language(connection.headers.get("accept-language"), asked))
 
 
 def _is_json(scope: Scope) -> bool:

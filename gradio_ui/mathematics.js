@@ -79,8 +79,8 @@
 
   function load() {
     loading ??= new Promise((done, failed) => {
-      const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: window.akinLink("katex/katex.min.css") });
-      const script = Object.assign(document.createElement("script"), { src: window.akinLink("katex/katex.min.js"), onload: done, onerror: failed });
+      const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: window.akinLink("katex/katex.min.css", false) });
+      const script = Object.assign(document.createElement("script"), { src: window.akinLink("katex/katex.min.js", false), onload: done, onerror: failed });
       document.head.append(style, script);
     });
     return loading;

@@ -10,6 +10,12 @@
   let overtaken = false; // a search began meanwhile, so that the restored inputs and results are those of before it
   let followed = false; // a link within the results, which go with it: the focus moves to the new ones
 
+  /* Gradio takes the language of its own buttons and of the document from the browser, also where the address asks for another. */
+  const language = document.documentElement.lang;
+  for (const [name, value] of [["language", language], ["languages", [language]]]) {
+    Object.defineProperty(navigator, name, { value, configurable: true });
+  }
+
   const byId = (id) => document.getElementById(id);
   const busy = (yes) => byId("akin-results")?.setAttribute("aria-busy", String(yes));
 
@@ -18,7 +24,7 @@
 
   function titled(address) {
     const query = new URLSearchParams(address);
-    const text = query.get("q") || (query.get("like") ? akinText("like", { ids: query.get("like") }) : "");
+    const text = query.get("q") || (query.has("like") ? akinText("like", { ids: query.getAll("like").join(", ") }) : "");
     return text ? `${text.slice(0, 80)} – Akin` : "Akin";
   }
 
@@ -30,11 +36,7 @@
 
   /* The same search in the other languages, and as a feed. */
   function linkTo(address) {
-    for (const link of document.querySelectorAll("a[data-akin-language]")) {
-      const query = new URLSearchParams(address);
-      query.set("lang", link.lang);
-      link.href = `?${query}`;
-    }
+    window.akinLanguages(address, "");
     document.head.querySelector("link[type='application/atom+xml']")?.remove();
     const feed = document.querySelector("a[data-akin-feed]");
     if (!feed) return;
@@ -139,7 +141,7 @@
     details.dataset.akinShown = format;
     try {
       const id = encodeURIComponent(details.dataset.akinCite);
-      const answer = await (await fetch(new URL(`citation/${format}/${id}`, document.baseURI))).text();
+      const answer = await (await fetch(window.akinLink(`citation/${format}/${id}`))).text();
       if (details.dataset.akinShown === format) text.textContent = answer;
     } catch {
       text.textContent = akinText("no_citation");

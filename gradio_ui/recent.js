@@ -14,10 +14,9 @@
 
   /* What is stored may be of another version, or changed by hand. */
   function entry(value) {
-    if (!value || !isText(value.address) || !isText(value.text) || !value.address.startsWith("?")) return null;
+    if (!value || !isText(value.address) || !value.address.startsWith("?")) return null;
     return {
       address: value.address,
-      text: value.text,
       kept: value.kept === true,
       at: Number.isFinite(value.at) ? value.at : 0,
       newest: day(value.newest),
@@ -55,19 +54,24 @@
     return text ? `?${text}` : "";
   }
 
+  /* What a search is for, and how it differs from a plain one, in the reader's language. */
   function named(address) {
     const query = new URLSearchParams(address);
     const like = query.getAll("like");
     const text = query.get("q") ?? (like.length ? akinText("like", { ids: like.join(", ") }) : "");
-    const filters = [...query].filter(([name]) => !["q", "like", "unlike"].includes(name)).map(([, value]) => value);
-    return [text.slice(0, 120), ...filters].join(" · ").slice(0, 200);
+    const years = [query.get("from") ?? "", query.get("to") ?? ""];
+    const choices = ["mode", "sort", "withdrawn"].filter((name) => query.has(name)).map((name) => `${name}_${query.get(name)}`);
+    const switches = ["varied", "boosted", "chase", "deep"].filter((name) => query.has(name));
+    const parts = [...query.getAll("categories"), years.some(Boolean) ? years.join("–") : "",
+      ...[...choices, ...switches].map((name) => akinText(`recent.${name}`))];
+    return [text.slice(0, 120), ...parts.filter(Boolean)].join(" · ").slice(0, 200);
   }
 
   function remember(address, cards, newest) {
     const entries = read();
     const found = entries.find((one) => one.address === address);
     const now = Date.now();
-    const one = found ?? { address, text: named(address), kept: false, at: 0, newest: "", base: "", since: 0, old: [], now: [] };
+    const one = found ?? { address, kept: false, at: 0, newest: "", base: "", since: 0, old: [], now: [] };
     if (now - one.at > ONE_LOOK || one.at > now) {
       one.old = [...new Set([...one.old, ...one.now])].slice(-MOST_IDS);
       one.now = [];
@@ -95,8 +99,9 @@
     }
     const line = document.querySelector("#akin-status .akin-line");
     if (!count || !line) return;
-    const since = new Date(one.since).toLocaleDateString(document.documentElement.lang, { dateStyle: "medium" });
-    const news = akinCount("new_since", count, { day: since });
+    const at = new Date(one.since);
+    const local = [at.getFullYear(), at.getMonth() + 1, at.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
+    const news = akinCount("new_since", count, { day: akinDay(local) });
     line.append(Object.assign(document.createElement("span"), { className: "akin-news", textContent: ` · ${news}` }));
   }
 
@@ -108,12 +113,12 @@
     const list = place.querySelector("ul");
     list.replaceChildren(...entries.map((one) => {
       const item = document.createElement("li");
-      const link = Object.assign(document.createElement("a"), { href: one.address, textContent: one.text });
+      const link = Object.assign(document.createElement("a"), { href: one.address, textContent: named(one.address) });
       link.dataset.akinGo = "";
       const keep = Object.assign(document.createElement("button"), { type: "button", textContent: one.kept ? "★" : "☆" });
       keep.dataset.akinKeep = one.address;
       keep.title = akinText("keep");
-      keep.setAttribute("aria-label", `${akinText("keep")}: ${one.text}`);
+      keep.setAttribute("aria-label", `${akinText("keep")}: ${named(one.address)}`);
       keep.setAttribute("aria-pressed", String(one.kept));
       item.append(keep, link);
       return item;

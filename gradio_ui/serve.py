@@ -30,6 +30,7 @@ from akin.edge import (
 from akin.edge.observed import Observed, set_up_logs
 from akin.edge.proxies import trust_in
 from akin.edge.serving import server_config
+from akin.settings.places import without_credentials
 from akin.settings.unknown import warnings
 from gradio_ui import katex_files
 from gradio_ui.active_searches import ActiveSearches
@@ -143,7 +144,7 @@ def main() -> int:
     )
     host, port = listener.getsockname()[:2]
     place = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}") + settings.ui_root_path
-    print(f"Akin's page: http://{place} (searching {settings.service_url})", flush=True)
+    print(f"Akin's page: http://{place} (searching {without_credentials(settings.service_url)})", flush=True)
     with listener:
         try:
             uvicorn.Server(config).run(sockets=with_copies(listener))

@@ -7,6 +7,7 @@ used are left out, and a note names each of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -25,6 +26,9 @@ FURTHEST_OFFSET: Final = 1000
 """The largest offset that the service accepts."""
 _MOST_FIELDS: Final = 200
 _SHOWN_OF_A_BAD_VALUE: Final = 40
+_REFERENCE: Final = re.compile(r"^\s{0,8}(?:\[\d{1,4}\]|\(?\d{1,3}[.)])\s", re.MULTILINE)
+_LEAST_REFERENCES: Final = 3
+_DIRECTION: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 Notes = tuple[Note | str, ...]
 """What a reader should know of the search; strings are texts of the service."""
@@ -221,6 +225,8 @@ def make_state(
     if text and papers:
         notes.append(note("note.query_and_paper"))
         papers = ()
+    if len(_REFERENCE.findall(text)) >= _LEAST_REFERENCES:
+        notes.append(note("note.references"))
     if mode not in MODES:
         if mode:
             notes.append(note("note.mode", value=_quote(mode)))
@@ -282,8 +288,9 @@ def _distinct(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def _clean(text: str) -> str:
-    # A JSON escape can produce a lone surrogate, which cannot be encoded in a URL.
-    return text.encode("utf-8", "replace").decode("utf-8")
+    # A JSON escape can produce a lone surrogate, which cannot be encoded in a URL. A pasted mark of the direction of
+    # writing would turn what stands behind it, in the title and in lists.
+    return _DIRECTION.sub("", text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _quote(value: str) -> Note:

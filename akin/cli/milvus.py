@@ -89,7 +89,7 @@ def _store(
         return
     say(
         f"{loaded.vectors:,} vectors are in the collection {loaded.collection} ({loaded.kind}; {loaded.written:,} "
-        f"written), after {loaded.seconds:.1f} s; services with AKIN_MILVUS_URI={options.uri} search them"
+        f"written), after {loaded.seconds:.1f} s; services with AKIN_MILVUS_URI={options.address} search them"
     )
 
 

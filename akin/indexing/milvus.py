@@ -195,7 +195,7 @@ def update_collection(
         name, before = name_of(manifest, options), _aliased(client, options.prefix)
         advice = f"Make one: akin milvus load {manifest.id}{' --words' if options.words else ''}"
         if before is None:
-            raise VectorStoreUnusable(f"Milvus at {options.uri} has no collection that was loaded before. {advice}")
+            raise VectorStoreUnusable(f"Milvus at {options.address} has no collection that was loaded before. {advice}")
         if before.rpartition("_")[2] != name.rpartition("_")[2]:
             raise VectorStoreUnusable(f"the collection {before} has vectors of another encoder. {advice}")
         with _refusals(manifest, options):
@@ -252,12 +252,12 @@ def drop_collections(options: MilvusOptions, names: list[str]) -> None:
     with closing(connect(options)) as client, _refusals_after_connecting(options):
         for name in names:
             if not client.has_collection(name):
-                raise VectorStoreUnusable(f"Milvus at {options.uri} has no collection {name}: see akin milvus list.")
+                raise VectorStoreUnusable(f"Milvus at {options.address} has no collection {name}: akin milvus list.")
             _drop(client, name)
 
 
 def _refusals_after_connecting(options: MilvusOptions) -> AbstractContextManager[None]:
-    return refusals(f"Milvus at {options.uri} failed", "Repeat the command.")
+    return refusals(f"Milvus at {options.address} failed", "Repeat the command.")
 
 
 def name_of(manifest: Manifest, options: MilvusOptions) -> str:
@@ -267,7 +267,7 @@ def name_of(manifest: Manifest, options: MilvusOptions) -> str:
 
 def _refusals(manifest: Manifest, options: MilvusOptions) -> AbstractContextManager[None]:
     return refusals(
-        f"the vectors of snapshot {manifest.id} could not be stored in Milvus at {options.uri}",
+        f"the vectors of snapshot {manifest.id} could not be stored in Milvus at {options.address}",
         "Repeat the command; what is half there is made again.",
     )
 

@@ -118,11 +118,12 @@ class KeyFile:
 
         Raises:
             NoSuchKey: No key that is accepted has the name.
-            KeysUnusable: The file cannot be used.
+            KeysUnusable: The file is missing or cannot be used.
         """
         now = self._now()
         key_id, text = new_secret()
         made: list[Key] = []
+        self.read()  # where there is no file, neither it nor its folder is made
 
         def replace(keys: tuple[Key, ...]) -> Iterable[Key]:
             valid = [key for key in keys if key.name == name and not key.expired(now.timestamp())]
@@ -147,9 +148,10 @@ class KeyFile:
 
         Raises:
             NoSuchKey: There is none.
-            KeysUnusable: The file cannot be used.
+            KeysUnusable: The file is missing or cannot be used.
         """
         removed: list[Key] = []
+        self.read()  # where there is no file, neither it nor its folder is made
 
         def remove(keys: tuple[Key, ...]) -> Iterable[Key]:
             removed.extend(key for key in keys if name_or_id in (key.name, key.id))

@@ -90,6 +90,11 @@ def http_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def without_credentials(text: str) -> str:
+    """Return an address, or a text with addresses, without the users and passwords in them, for messages and logs."""
+    return re.sub(r"(?<=://)[^/?#\s]*@", "", text)
+
+
 def address_or_none(value: str) -> str:
     """Return an address of HTTP without its last slash; empty for none."""
     return http_address(value) if value else value

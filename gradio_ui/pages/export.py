@@ -25,9 +25,9 @@ async def show(request: Request, site: Site) -> Response:
     form = request.path_params["form"]
     if ids := request.query_params.getlist("ids"):
         return passed_on(await site.service.open_export({"ids": ids, "format": form}))
-    state, _ = read_address(request.url.query)
+    state, notes = read_address(request.url.query)
     if not state.has_query:
-        return site.error(request, 422, "export.nothing", advice="export.nothing_advice")
+        return site.error(request, 422, "export.nothing", notes[0] if notes else "", "export.nothing_advice")
     all_papers = request.query_params.get("all") == "1"
     asked = _plain(search_request(replace(state, offset=0) if all_papers else state))
     asked |= {"format": form} | ({"k": _MOST} if all_papers else {})
@@ -36,9 +36,9 @@ async def show(request: Request, site: Site) -> Response:
 
 async def feed(request: Request, site: Site) -> Response:
     """Answer with a search as an Atom feed; the address is that of the search page."""
-    state, _ = read_address(request.url.query)
+    state, notes = read_address(request.url.query)
     if not state.has_query:
-        return site.error(request, 422, "export.nothing", advice="export.nothing_advice")
+        return site.error(request, 422, "feed.nothing", notes[0] if notes else "", "feed.nothing_advice")
     asked = _plain(search_request(replace(state, offset=0)), "rerank", "k", "offset")
     return _feed_of_page(await site.service.feed(asked), request, site)
 

@@ -106,7 +106,7 @@
     const facts = make("div", { className: "akin-facts" });
     if (found.withdrawn) facts.append(make("strong", { className: "akin-withdrawn" }, text("list.withdrawn")));
     if (unknown.has(paper.id)) facts.append(make("strong", { className: "akin-unknown" }, text("list.unknown")));
-    if (found.date) facts.append(make("time", { dateTime: found.date }, found.date.slice(0, 10)));
+    if (found.date) facts.append(make("time", { dateTime: found.date }, window.akinDay(found.date)));
     for (const code of found.categories ?? []) facts.append(make("span", { className: "akin-chip" }, code));
     facts.append(make("span", {}, paper.id));
     const links = [["arxiv", "arXiv"], ["page", text("list.page")], ["pdf", "PDF"]]
@@ -140,6 +140,8 @@
     part("import").hidden = Boolean(shared);
     part("shared").hidden = !shared;
     part("choice").replaceChildren(...state.lists.map((each) => make("option", { value: each.id, selected: each.id === state.current }, `${each.name} (${each.papers.length})`)));
+    part("choice").disabled = part("delete").disabled = !state.lists.length;
+    part("sort").closest("label").hidden = of.papers.length < 2;
     if (document.activeElement !== part("name")) part("name").value = of.name;
     part("trouble").hidden = !lists.trouble;
     part("trouble").textContent = lists.trouble ? text(`list.${lists.trouble}`) : "";
@@ -170,10 +172,10 @@
     try {
       const found = await question(await asked());
       const items = found.papers.map((paper) => make("li", {}, card(paper, [
-        ...(paper.near ? [make("p", { className: "akin-why" }, text("list.near", { papers: paper.near.map((each) => `“${each.title}”`).join(", ") }))] : []),
+        ...(paper.near ? [make("p", { className: "akin-why" }, text("list.near", { papers: window.akinQuoted(paper.near.map((each) => each.title)) }))] : []),
       ], [make("button", { type: "button", data: { akinList: paper.id }, aria: { pressed: "" } }, text("list.add"))])));
       const topics = (found.topics ?? []).length > 1
-        ? [make("ul", { className: "akin-why" }, ...found.topics.map((topic) => make("li", {}, window.akinCount("list.topic", topic.papers, { near: topic.near.map((each) => `“${each.title}”`).join(", ") }))))]
+        ? [make("ul", { className: "akin-why" }, ...found.topics.map((topic) => make("li", {}, window.akinCount("list.topic", topic.papers, { near: window.akinQuoted(topic.near.map((each) => each.title)) }))))]
         : [];
       place.replaceChildren(
         make("h2", {}, heading), ...found.notes.map((note) => make("p", { className: "akin-why" }, note)), ...topics,
@@ -200,7 +202,7 @@
   function sharedAddress() {
     const of = list();
     const unlike = of.papers.filter((paper) => paper.unlike);
-    return `${window.akinLink("list")}#name=${encodeURIComponent(of.name)}&ids=${written(of.papers)}${unlike.length ? `&unlike=${written(unlike)}` : ""}`;
+    return `${window.akinLink("list", false)}#name=${encodeURIComponent(of.name)}&ids=${written(of.papers)}${unlike.length ? `&unlike=${written(unlike)}` : ""}`;
   }
 
   const decoded = (piece) => {

@@ -15,11 +15,12 @@ from starlette.responses import JSONResponse, Response
 from gradio_ui.answers import Answer, FoundPaper, ListedPapers, Missing, NearPaper, Resolved
 from gradio_ui.card import web_link
 from gradio_ui.citations import EXPORTS
+from gradio_ui.client import RequestRefused
 from gradio_ui.pages.export import passed_on
 from gradio_ui.pages.site import Site
 from gradio_ui.pages.visit import Visit
 from gradio_ui.said import lacking, of_service
-from gradio_ui.words import Words, written
+from gradio_ui.words import DEFAULT, ServiceText, Words, note, written
 
 MOST_ASKED: Final = 1000
 """Papers that one question may name; the service's own limit."""
@@ -128,8 +129,20 @@ async def missing(request: Request, site: Site, body: Listed) -> Response:
 
 async def resolve(request: Request, site: Site, body: Import) -> Response:
     """Return what each reference of a text means: a paper, candidates, or nothing."""
-    found = await site.service.ask("/references/resolve", Resolved, {"text": body.text})
-    return JSONResponse(found.model_dump())
+    try:
+        found = await site.service.ask("/references/resolve", Resolved, {"text": body.text})
+    except RequestRefused as error:
+        if error.code != "invalid_parameter":
+            raise
+        most = error.said.values.get("limit") if isinstance(error.said, ServiceText) else None
+        said = note("list.many_references", most=most) if most else note("list.no_reference")
+        raise RequestRefused(said, error.code) from error
+    text = site.visit(request).words
+    problem = None if text.language == DEFAULT else text("list.unreadable")  # the service has the reason in English
+    references = [
+        {**each.model_dump(), "problem": each.problem and (problem or each.problem)} for each in found.references
+    ]
+    return JSONResponse({"references": references})
 
 
 async def export(request: Request, site: Site, body: Export) -> Response:

@@ -249,6 +249,7 @@
     saving = setTimeout(() => {
       const place = isWhole() ? "" : `#${view.x.toFixed(4)},${view.y.toFixed(4)},${view.zoom.toFixed(2)}`;
       history.replaceState(null, "", location.pathname + location.search + place);
+      window.akinLanguages();
     }, 300);
   }
 

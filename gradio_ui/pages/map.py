@@ -165,7 +165,7 @@ def content(
     text = visit.words
     size = text("map.size", papers=about.placed)
     if about.papers > about.placed:
-        size += " " + text("map.without", papers=about.papers - about.placed)
+        size += " " + text.count("map.without", about.papers - about.placed)
     addresses = "".join(
         f' data-{name}="{escape(visit.link(path))}"'
         for name, path in (("tiles", "map/tiles"), ("near", "map/near"), ("paper", "paper/"))

@@ -32,6 +32,8 @@ async def show(request: Request, site: Site) -> Response:
     """Answer with the page of a paper; an id in another form than the corpus's is redirected to that form."""
     visit = site.visit(request)
     asked = request.path_params["paper_id"]
+    if not asked.strip():
+        return site.not_found(request.scope)
     try:
         paper = await site.service.paper(asked)
     except RequestRefused as error:

@@ -9,7 +9,7 @@ from typing import Final
 from starlette.requests import Request
 
 from gradio_ui.answers import Answer, FoundPaper, WholePaper
-from gradio_ui.card import tex_class
+from gradio_ui.card import date_of, tex_class
 from gradio_ui.pages.document import language_field
 from gradio_ui.pages.site import Site
 from gradio_ui.pages.visit import Visit
@@ -90,10 +90,11 @@ def item(visit: Visit, paper: FoundPaper) -> str:
     if max(paper.author_count, len(paper.authors)) > _AUTHORS:
         authors += text("paper.and_others")
     withdrawn = text("paper.is_withdrawn") if paper.withdrawn else ""
-    facts = " · ".join(filter(None, [authors, (paper.date or "")[:10], ", ".join(paper.categories[:4]), withdrawn]))
+    named = [escape(authors), date_of(paper.date, text), escape(", ".join(paper.categories[:4])), escape(withdrawn)]
+    facts = " · ".join(filter(None, named))
     return (
         f'<li><a class="akin-title{tex_class(paper.title)}" href="{escape(visit.link(f"paper/{paper.id}"))}">'
-        f'{escape(paper.title or paper.id)}</a><p class="akin-soft">{escape(facts)}</p></li>'
+        f'{escape(paper.title or paper.id)}</a><p class="akin-soft">{facts}</p></li>'
     )
 
 

@@ -69,6 +69,7 @@ class Words:
     def script(self) -> str:
         """Return the texts of the page's scripts as JSON that may stand within HTML."""
         texts = {key.removeprefix("script."): text for key, text in self.texts.items() if key.startswith("script.")}
+        texts |= {key: self.texts[key] for key in ("form.day", "form.months")}
         return json.dumps(texts, ensure_ascii=False).replace("<", "\\u003c")
 
     def _written(self, value: object) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from akin.settings.places import without_credentials
 from retrieval_service.adapters.milvus_filter import MOST_LISTED, ROW, rows_listed
 from retrieval_service.errors import VectorStoreUnusable
 from retrieval_service.ports import Hits, RowSet
@@ -60,6 +61,11 @@ class MilvusOptions(NamedTuple):
     effort: int | None = None
     words: bool = False
 
+    @property
+    def address(self) -> str:
+        """The URI without a password, for messages and logs."""
+        return without_credentials(self.uri)
+
 
 def milvus_options(settings: MilvusPlace) -> MilvusOptions:
     """Return where the settings say that Milvus is."""
@@ -94,7 +100,7 @@ def connect(options: MilvusOptions) -> MilvusClient:
     if options.uri.endswith(".db"):
         advice = "Correct AKIN_MILVUS_URI; if another process uses this file, stop it (akin down)"
     advice += "; without AKIN_MILVUS_URI vectors are searched in main memory."
-    with refusals(f"Milvus at {options.uri} cannot be used", advice), _raised_not_logged():
+    with refusals(f"Milvus at {options.address} cannot be used", advice), _raised_not_logged():
         return MilvusClient(uri=options.uri, token=options.token, timeout=max(options.seconds, 10.0))
 
 
@@ -279,7 +285,7 @@ def open_collection(
         if not client.has_collection(name):
             others = [each for each in client.list_collections() if each.startswith(f"{options.prefix}_")]
             raise VectorStoreUnusable(
-                f"Milvus at {options.uri} has no vectors of snapshot {snapshot} (it has "
+                f"Milvus at {options.address} has no vectors of snapshot {snapshot} (it has "
                 f"{', '.join(sorted(others)) or 'no collection of Akin'}). {advice}"
             )
         if (real := real_name(client, name)) != name:
@@ -337,6 +343,6 @@ def effort_of(kind: str) -> str | None:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error, without the client's frame around it."""
-    text = str(getattr(error, "message", "") or error).strip()
+    """Return the first line of an error, without the client's frame around it and without passwords."""
+    text = without_credentials(str(getattr(error, "message", "") or error).strip())
     return text.splitlines()[0].rstrip(".") if text else type(error).__name__

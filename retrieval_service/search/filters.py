@@ -90,7 +90,7 @@ def filter_rows(wanted: Filter, catalogue: Catalogue, lexical: LexicalIndex) -> 
             shown = str(silent[0])[:60]
             raise InvalidQuery(
                 f"{shown!r} has no word that can be searched for in {clause.field}; leave it out.",
-                {"parameter": "query", "value": shown},
+                {"parameter": "query", "value": shown, "text": shown},
             )
     rows = catalogue.find_rows(replace(wanted, joined=()) if wanted.joined else wanted)
     masks = [_joined_rows(condition, catalogue, lexical) for condition in wanted.joined]

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
+from akin.papers.text.line_ends import join_broken_words
 from retrieval_service.errors import BlankQuery, InvalidParameter, QueryTooLong
 
 LONGEST_QUERY = 20_000
@@ -49,6 +50,11 @@ def require_text(text: str | None, name: str) -> str:
 def _clean(text: str) -> str:
     # `require_text` refuses a longer text, which must not take any time before.
     return replace_unprintable(text).strip() if len(text) <= LONGEST_QUERY else text
+
+
+def _clean_pasted(text: str) -> str:
+    # The words of papers that a line end had broken were joined too, before they were embedded.
+    return _clean(join_broken_words(text) if len(text) <= LONGEST_QUERY else text)
 
 
 def _no_bool(value: object) -> object:
@@ -112,6 +118,8 @@ _STRING_OR_NULL = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}
 Number = Annotated[int, BeforeValidator(_no_bool)]
 """A number; true and false are none."""
 Text = Annotated[str, AfterValidator(_clean)]
+PastedText = Annotated[str, AfterValidator(_clean_pasted)]
+"""A text to search by, in which words that a line end has broken are joined."""
 _Category = Annotated[str, StringConstraints(max_length=100)]
 Categories = Annotated[tuple[_Category, ...], BeforeValidator(_split), BeforeValidator(_strings), Field(max_length=64)]
 # A name or an id may hold commas, so a string is not split.

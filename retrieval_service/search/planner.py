@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from akin.papers import Paper, parse_arxiv_id
+from akin.papers.bibliography.references import Reference
 from retrieval_service.errors import BlankQuery, UnknownPaper
 from retrieval_service.filter import Filter, only_excludes
 from retrieval_service.ports import Catalogue, References, Rows
 from retrieval_service.search.filters import archive_notes, make_filter, rows_by_name
 from retrieval_service.search.named_papers import MOST_NAMED, named_papers, names_among_words
 from retrieval_service.search.operators import ParsedQuery, parse_query
+from retrieval_service.search.pasted_entries import is_entry, pasted_entries
 from retrieval_service.search.request import Mode, SearchRequest, Withdrawn
 from retrieval_service.search.sentences import Sentence, sentence
 
@@ -68,10 +70,13 @@ def plan_search(request: SearchRequest, catalogue: Catalogue, references: Refere
     """
     notes: list[Sentence] = []
     rows = paper_rows(request.like, catalogue)
-    if not request.like and request.text is not None:
-        rows = _rows_of_named(request.text, catalogue, notes)
     query = ParsedQuery("")
-    if not rows and request.text is not None:
+    if not request.like and request.text is not None:
+        if entries := pasted_entries(request.text):
+            rows, query = _of_entries(entries, catalogue, notes)
+        if not rows and not query.words:
+            rows = _rows_of_named(request.text, catalogue, notes)
+    if not rows and not query.words and request.text is not None:
         query = _parse(request.text, request.operators, notes)
     against = paper_rows(request.unlike, catalogue)
     named = catalogue.papers([*rows, *against])
@@ -99,6 +104,23 @@ def _parse(text: str, with_operators: bool, notes: list[Sentence]) -> ParsedQuer
     if not notes and query.words and (name := names_among_words(query.words)):
         notes.append(sentence("id_as_word", name=name))
     return query
+
+
+def _of_entries(
+    entries: Sequence[Reference], catalogue: Catalogue, notes: list[Sentence]
+) -> tuple[list[int], ParsedQuery]:
+    """Return the rows of the papers that entries of BibTeX are of; if there are none, the first title as the query."""
+    names = [name for each in entries if (name := each.arxiv_id or each.doi)]
+    found = rows_by_name(names, catalogue)
+    rows = list(dict.fromkeys(row for row in found.values() if row is not None))
+    if rows:
+        if unknown := [name for name, row in found.items() if row is None]:
+            notes.append(sentence("not_in_corpus", names=", ".join(unknown)[:300]))
+        return rows, ParsedQuery("")
+    title = next((each.title for each in entries if any(map(str.isalnum, each.title))), "")
+    if title:
+        notes.append(sentence("entry_by_title", title=title[:300]))
+    return [], ParsedQuery(title)
 
 
 def _rows_of_named(text: str, catalogue: Catalogue, notes: list[Sentence]) -> list[int]:
@@ -139,7 +161,7 @@ def reads_corpus(request: SearchRequest) -> bool:
         or request.like
     ):
         return True
-    if request.text is None or named_papers(request.text) is not None:
+    if request.text is None or is_entry(request.text) or named_papers(request.text) is not None:
         return True
     return request.operators and bool(parse_query(request.text).operators)
 

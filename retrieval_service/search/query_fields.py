@@ -146,7 +146,9 @@ def day_term(first: date, last: date, text: str) -> Term:
         InvalidQuery: The range ends before it begins.
     """
     if first > last:
-        raise InvalidQuery(f"{text} ends before it begins; write the earlier date first.", {"parameter": "query"})
+        raise InvalidQuery(
+            f"{text} ends before it begins; write the earlier date first.", {"parameter": "query", "text": text}
+        )
     return Term(Clause(Field.DAY, (first.toordinal(), last.toordinal())), text)
 
 
@@ -188,5 +190,5 @@ def _point(value: str, text: str) -> tuple[date, date]:
     except (ValueError, OverflowError):
         raise InvalidQuery(
             f"{value[:40]} in {text} is no date that exists: write YYYY, YYYYMM, YYYYMMDD or YYYYMMDDHHMM.",
-            {"parameter": "query"},
+            {"parameter": "query", "text": text},
         ) from None

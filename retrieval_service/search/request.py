@@ -18,9 +18,9 @@ from retrieval_service.search.parameters import (
     LastDay,
     Names,
     Number,
+    PastedText,
     People,
     Real,
-    Text,
     Weight,
     check_days,
     check_one_text,
@@ -176,14 +176,14 @@ class SearchRequest(SimilarRequest):
     """Query or papers to search by, and all that narrows the search."""
 
     text: Annotated[
-        Text | None,
+        PastedText | None,
         field(
             f"A question, or ids, links or DOIs of papers; at most {LONGEST_QUERY} characters. `q` is another name.",
             *("query", "q"),
         ),
     ] = None
     abstract: Annotated[
-        Text | None,
+        PastedText | None,
         field(
             f"An abstract that looks for papers like it, at most {LONGEST_QUERY} characters; instead of a query. It is "
             "searched like a query, but an encoder may embed it as a passage."

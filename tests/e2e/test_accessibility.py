@@ -181,11 +181,30 @@ def test_a_browser_without_scripts_is_told_what_works(browser: Browser, sample_s
     context.close()
 
 
+def test_the_focus_is_seen_on_a_box_that_is_checked(page: Page, sample_stack: RunningStack) -> None:
+    visit(page, sample_stack)
+    answered(page)
+    page.locator("#akin-k input").focus()
+    page.keyboard.press("Tab")
+    box = page.locator("#akin-retracted input")
+    expect(box).to_be_focused()
+    expect(box).to_have_css("outline-style", "solid")
+
+
 def test_single_keys_can_be_switched_off(page: Page, sample_stack: RunningStack) -> None:
     page.goto(f"{sample_stack.settings.ui_url}/list")
     page.get_by_role("button", name="Keys").click()
     page.get_by_role("checkbox").uncheck()
     page.get_by_role("button", name="Close").click()
+    page.goto(f"{sample_stack.settings.ui_url}/{SEARCH}")
+    expect(page.locator("article.akin-paper").first).to_be_visible()
+    answered(page)
+    page.get_by_role("button", name="Keys").click()
+    # Gradio would draw the box, and a checked one like one that is not.
+    box = page.get_by_role("dialog").get_by_role("checkbox")
+    expect(box).to_have_css("appearance", "auto")
+    page.get_by_role("button", name="Close").click()
+    page.goto(f"{sample_stack.settings.ui_url}/list")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.reload()
@@ -236,6 +255,15 @@ def test_recent_searches_mark_what_is_new(page: Page, sample_stack: RunningStack
     assert page.evaluate("localStorage.getItem('akin.recent')") is None
 
 
+def test_recent_searches_are_named_in_the_readers_language(page: Page, sample_stack: RunningStack) -> None:
+    page.goto(f"{sample_stack.settings.ui_url}/?q=language+models&from=2018&sort=newest&mode=lexical&lang=en")
+    expect(page.locator("article.akin-paper").first).to_be_visible()
+    expect(page.locator("#akin-recent ul a")).to_have_text("language models · 2018– · lexical · newest first")
+    page.get_by_role("link", name="Deutsch").click()
+    expect(page.locator("article.akin-paper").first).to_be_visible()
+    expect(page.locator("#akin-recent ul a")).to_have_text("language models · 2018– · wörtlich · neueste zuerst")
+
+
 BROKEN = [
     "{", "null", "[]", '"x"', "[1, null, {}]", '[{"address": "javascript:alert(1)", "text": "x"}]',
     json.dumps([{"address": "?q=x", "text": "<img src=x onerror=alert(1)>", "at": "soon", "old": 5, "newest": {}}]),
@@ -263,8 +291,13 @@ def test_the_language_of_the_address_stays_on_the_way(page: Page, sample_stack: 
     expect(page.get_by_role("button", name="Suchen")).to_be_visible()
     expect(page.get_by_text("Neueste Arbeiten")).to_be_visible()
     search(page, "question answering")
-    expect(page.get_by_text(re.compile("aus [0-9.]+ Arbeiten")).first).to_be_visible()
+    expect(page.get_by_text(re.compile("[0-9.]+ Arbeiten durchsucht")).first).to_be_visible()
     assert "lang=de" in page.url
+    assert page.evaluate("document.documentElement.lang") == "de"
+    page.locator("#akin-categories input").fill("cs.CL")
+    page.keyboard.press("Enter")
+    # Gradio's own texts too.
+    page.locator("#akin-categories").get_by_role("button", name="Löschen").click()
     page.locator("a.akin-similar").first.click()
     page.wait_for_url(re.compile(r"like=.*lang=de"))
     expect(page.get_by_text("neu anfangen")).to_be_visible()

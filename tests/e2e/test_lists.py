@@ -125,6 +125,44 @@ def test_a_shared_list_is_a_copy_until_it_is_saved(page: Page, browser: Browser,
         expect(third.locator("#akin-list-size")).to_contain_text("5 papers")
 
 
+def test_a_message_has_the_width_of_a_phone(page: Page, sample_stack: RunningStack) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{sample_stack.settings.ui_url}/list#ids={','.join(ids(sample_stack, 2))}")
+    page.get_by_role("button", name="Save as a list of mine").click()
+    expect(page.locator("#akin-list-papers time").first).to_be_visible()
+    page.locator("[data-akin-remove]").first.click()
+    said = page.locator("#akin-said").bounding_box()
+    assert said
+    assert said["x"] >= 16
+    assert 250 < said["width"] <= 358
+    page.evaluate("localStorage.clear()")
+
+
+def test_the_language_of_the_address_stays_on_the_list(page: Page, sample_stack: RunningStack) -> None:
+    known = ids(sample_stack, 4)
+    page.goto(f"{sample_stack.settings.ui_url}/list?lang=de#name=Fremd&ids={','.join(known)}")
+    card = page.locator("#akin-list-papers article").first
+    expect(card.locator("time")).to_have_text(re.compile(r"^\d{1,2}\. [A-Z]\w+\.? \d{4}$"))
+    page.get_by_role("button", name="Was fehlt?").click()
+    expect(page.locator("#akin-list-asked article").first).to_contain_text("Nahe bei „")
+    expect(page.locator("#akin-list-asked")).not_to_contain_text(re.compile(r"\band \d+ more\b|“[^„]*”"))
+    page.get_by_role("button", name="Teilen").click()
+    assert "lang=" not in page.locator("#akin-list-asked input").input_value()
+    page.locator("#akin-list-papers h3 a").first.click()
+    page.wait_for_url(re.compile(r"/paper/.*lang=de"))
+    expect(page.get_by_role("heading", name="Ähnliche Arbeiten")).to_be_visible()
+    page.go_back()
+    # The other language keeps the list that is in the address only.
+    page.get_by_role("link", name="English").click()
+    expect(page.locator("#akin-list-shared")).to_contain_text("“Fremd”, with 4 papers")
+    page.goto(f"{sample_stack.settings.ui_url}/list?lang=de")
+    expect(page.get_by_role("button", name="Diese Liste löschen")).to_be_disabled()
+    page.locator("#akin-list-import summary").click()
+    page.locator("#akin-list-text").fill("@misc{a, title={Not closed")
+    page.get_by_role("button", name="Nachschlagen").click()
+    expect(page.locator("#akin-list-found")).to_contain_text("(nicht lesbar, oder ohne Titel und ID)")
+
+
 def test_broken_storage_is_set_aside(page: Page, sample_stack: RunningStack) -> None:
     page.add_init_script(BROKEN_STORAGE)
     page.goto(f"{sample_stack.settings.ui_url}/list")

@@ -256,7 +256,7 @@ def test_a_result_has_a_page_from_which_similar_papers_and_the_results_are_reach
     page.get_by_label("From year").fill("2015")
     page.get_by_role("button", name="Show").click()
     page.wait_for_url(re.compile(r"sort=newest.*from=2015"))
-    days = re.findall(r"\d{4}-\d{2}-\d{2}", page.locator(".akin-alike .akin-list").inner_text())
+    days = [time.get_attribute("datetime") or "" for time in page.locator("#similar .akin-list time").all()]
     assert len(days) >= 5
     assert days == sorted(days, reverse=True)
     assert min(days) >= "2015"

@@ -11,10 +11,10 @@ from akin.papers.arxiv_id import parse_arxiv_id
 from akin.papers.bibliography.entry import BrokenEntry, find_ids
 from akin.papers.bibliography.exports import ExportedPaper, detect_export, exported_papers
 from akin.papers.bibliography.formats import LibraryFormat, detect_library, read_entries
+from akin.papers.bibliography.written_out import LIST_MARK, arxiv_id_in, ids_in, references_in, title_in
 from akin.papers.doi import bare_doi
 from akin.papers.text import clean_text
 
-_LIST_MARK = re.compile(r"\s*+(?:[-*•–]\s++|\(?\d{1,4}[.)]\s++|\[\d{1,4}\]\s++)?+")
 _BLOCK = re.compile(rb"@\w*+[ \t]*+[{(]")
 _BLOCKS_OF_ONE = 4  # with `@string`, `@comment` and signs in texts
 _LONGEST_TITLE = 1_000
@@ -108,18 +108,21 @@ def _of_paper(paper: ExportedPaper) -> Reference:
 
 
 def _of_lines(text: str) -> Iterator[Reference]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in references_in(text):
         written = clean_text(line)
         if not any(map(str.isalnum, written)):
             continue
-        plain = written[mark.end() :] if (mark := _LIST_MARK.match(written)) else written
+        if ids := ids_in(written):
+            yield from (Reference(line=number, text=each, arxiv_id=each, paper_id=each) for each in ids)
+            continue
+        plain = written[mark.end() :] if (mark := LIST_MARK.match(written)) else written
         known = parse_arxiv_id(written) or parse_arxiv_id(plain)
-        # A DOI among the words of a reference is that of the reference.
-        arxiv_id, doi = (known.id, None) if known else find_ids(bare_doi(plain) or "", ())
+        # A DOI or an arXiv id among the words of a reference is that of the reference.
+        arxiv_id, doi = (known.id, None) if known else find_ids(bare_doi(plain) or "", (arxiv_id_in(plain) or "",))
         yield Reference(
             line=number,
             text=written[:_SHOWN],
-            title="" if known or doi else plain[:_LONGEST_TITLE].rstrip(" ."),
+            title="" if known or doi else title_in(plain)[:_LONGEST_TITLE].rstrip(" ."),
             doi=doi,
             arxiv_id=arxiv_id,
             paper_id=written if len(written) <= _SHOWN else None,

@@ -167,7 +167,7 @@ async def test_the_bare_page_is_shown_without_newest_papers(page: SearchPage, se
 async def test_the_language_of_the_address_counts_and_stays(page: SearchPage) -> None:
     *_, status, results, address = await page.search("x", "hybrid", [], None, None, True, 10, "?q=y&lang=de")
     assert "Sortieren" in results
-    assert "aus 3 Arbeiten" in status
+    assert "3 Arbeiten durchsucht" in status
     assert address == "?q=x&lang=de"
     assert "&amp;lang=de" in results
     assert (await page.restore("?q=x&lang=../../x"))[4] == "?q=x"

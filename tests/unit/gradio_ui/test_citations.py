@@ -10,7 +10,9 @@ from gradio_ui.answers import FoundPaper
 from gradio_ui.card import paper_card
 from gradio_ui.citations import PATH, citation_route
 from gradio_ui.client import SearchService
-from gradio_ui.gate import _methods
+from gradio_ui.gate import Gate, _methods
+from gradio_ui.pages.site import Site
+from gradio_ui.sessions import Sessions
 from gradio_ui.settings import Settings
 from gradio_ui.state import PageState
 from gradio_ui.words import words
@@ -28,7 +30,8 @@ def page_of(answer: httpx.Response | Exception, asked: list[httpx.URL]) -> TestC
         return answer
 
     service = SearchService(Settings(), httpx.MockTransport(respond))
-    return TestClient(Starlette(routes=[Route(PATH, citation_route(service))]))
+    app = Starlette(routes=[Route(PATH, citation_route(service))])
+    return TestClient(Gate(app, Sessions(None), {}, Site(service, [])))  # type: ignore[arg-type]
 
 
 def test_the_text_is_passed_on_unchanged() -> None:
@@ -53,6 +56,13 @@ def test_the_text_is_passed_on_unchanged() -> None:
 )
 def test_the_gate_lets_citations_through(path: str, methods: tuple[str, ...] | None) -> None:
     assert _methods(path) == methods
+
+
+def test_an_unknown_paper_is_named_in_the_readers_language() -> None:
+    error = {"code": "unknown_paper", "message": "There is no paper 'nope'.", "detail": {"id": "nope"}}
+    page = page_of(httpx.Response(404, json={"error": error}), [])
+    assert page.get("/citation/ris/nope").text == "There is no paper 'nope'."
+    assert page.get("/citation/ris/nope?lang=de").text == "Die Arbeit „nope“ ist nicht in diesem Korpus."
 
 
 def test_a_service_that_is_away_is_told_in_words() -> None:

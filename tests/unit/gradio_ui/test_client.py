@@ -206,6 +206,16 @@ async def test_a_page_without_a_key_says_so_and_logs_the_reason(code: str, caplo
     assert f"About {code}." in caplog.text
 
 
+async def test_the_password_of_the_services_address_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    settings = Settings(service_url="http://eva:s3cret@service.test:8080")
+    service = SearchService(settings, httpx.MockTransport(refusal(401, "key_required")))
+    with pytest.raises(ServiceBusy):
+        await service.search(PageState(q="x"))
+    assert "service.test:8080" in caplog.text
+    assert service.url == "http://service.test:8080"
+    assert "s3cret" not in caplog.text
+
+
 @pytest.mark.parametrize("address", ["1\r\nX: 1", "ä", ""])
 async def test_no_odd_address_becomes_a_header(address: str) -> None:
     reader.remember(address)

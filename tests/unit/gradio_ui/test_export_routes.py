@@ -42,6 +42,15 @@ async def test_without_a_search_the_next_step_is_said(path: str) -> None:
     answer = await service.get(path)
     assert (answer.status_code, service.requests) == (422, [])
     assert "Search first" in answer.text
+    assert ("no search to follow" if path.startswith("/feed") else "no search to export") in answer.text
+
+
+@pytest.mark.parametrize("path", ["export/csv", "feed"])
+async def test_an_address_with_too_many_parts_is_refused_with_the_reason(path: str) -> None:
+    service = Service()
+    answer = await service.get(f"/{path}?{'&'.join(f'like={number}' for number in range(201))}")
+    assert (answer.status_code, service.requests) == (422, [])
+    assert "too many parts" in answer.text
 
 
 @pytest.mark.parametrize(

@@ -340,6 +340,15 @@ async def test_refusals_are_in_the_readers_language(client: httpx.AsyncClient) -
         assert text in answer.json()["detail"]
 
 
+async def test_refusals_are_in_the_language_of_the_pages_address(client: httpx.AsyncClient) -> None:
+    for page, text in (
+        ("http://page.test/?q=x&lang=de", "Laden Sie die Seite neu"),
+        ("http://[page?lang=..%2Fde#lang=de", "Reload the page"),
+    ):
+        answer = await client.post(JOIN, json=[], headers={"accept-language": "en", "referer": page})
+        assert text in answer.json()["error"]["message"]
+
+
 async def test_a_stream_that_lasts_too_long_is_ended() -> None:
     sent: list[Message] = []
 

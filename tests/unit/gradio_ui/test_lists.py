@@ -46,6 +46,10 @@ def client(asked: list[tuple[str, Any]]) -> Iterator[TestClient]:
         if path == "/lists/missing":
             found = {"results": [{**PAPER, "topic": 0, "near": NEAR}], "topics": [{"papers": 2, "near": NEAR}]}
             return httpx.Response(200, json=found)
+        if path == "/references/resolve" and asked[-1][1]["text"] in ("?!", "many"):
+            detail = {"parameter": "text"} | ({"limit": 2000} if asked[-1][1]["text"] == "many" else {})
+            error = {"code": "invalid_parameter", "message": "The text is odd.", "detail": detail}
+            return httpx.Response(400, json={"error": error})
         if path == "/references/resolve":
             lost = {"reference": "Nothing", "line": 3, "problem": "it has no title"}
             return httpx.Response(200, json={"references": [{"reference": "X", "paper": NEAR[0]}, lost], "found": 1})
@@ -94,6 +98,27 @@ def test_references_are_resolved_by_the_service(client: TestClient, asked: Any) 
     found, lost = answer["references"]
     assert (found["paper"], found["candidates"], found["problem"]) == ({"id": "x", "title": "X"}, [], None)
     assert (lost["paper"], lost["line"], lost["problem"]) == (None, 3, "it has no title")
+
+
+@pytest.mark.parametrize(
+    ("text", "english", "german"),
+    [("?!", "no reference that can be read", "keine lesbare Angabe"), ("many", "more than 2,000", "mehr als 2.000")],
+)
+def test_a_text_without_references_is_refused_in_the_readers_language(
+    client: TestClient, text: str, english: str, german: str
+) -> None:
+    for address, said in (("/list/resolve", english), ("/list/resolve?lang=de", german)):
+        answer = client.post(address, json={"text": text})
+        assert answer.status_code == 422
+        assert said in answer.json()["error"]["message"]
+        assert "The text is odd" not in answer.json()["error"]["message"]
+
+
+def test_answers_are_in_the_language_of_the_address(client: TestClient) -> None:
+    paper = client.post("/list/papers?lang=de", json={"ids": ["2401.1v2"]}).json()["papers"][0]
+    assert paper["by"] == "Ada, Bo, Cy und 4 weitere"
+    lost = client.post("/list/resolve?lang=de", json={"text": "@misc{x}"}).json()["references"][1]
+    assert lost["problem"] == "nicht lesbar, oder ohne Titel und ID"
 
 
 def test_an_export_is_the_file_of_the_service(client: TestClient, asked: Any) -> None:

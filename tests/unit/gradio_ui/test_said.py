@@ -49,7 +49,7 @@ def test_a_note_is_said_in_german_and_stays_in_english() -> None:
     said = sentence("papers_left_out", most=32, count=1234)
     (note,) = of_service([str(said)], [CodedText(code=said.code, values=dict(said.values))])
     assert written_html(note, EN) == "A search is for at most 32 papers; the last 1,234 were passed over."
-    assert written_html(note, DE) == "Eine Suche gilt höchstens 32 Arbeiten; die letzten 1.234 wurden übergangen."
+    assert written_html(note, DE) == "Eine Suche gilt höchstens 32 Arbeiten; 1.234 am Ende wurden übergangen."
 
 
 def test_a_sentence_of_another_release_stays_as_the_service_says_it() -> None:
@@ -61,12 +61,16 @@ def test_a_sentence_of_another_release_stays_as_the_service_says_it() -> None:
 
 
 def test_an_error_is_said_in_german_with_what_the_service_named() -> None:
-    error = of_error("invalid_query", "'<x>' has no word.")
+    error = of_error("invalid_query", "'<x>' has no word.", {"text": "<x>"})
     assert written_html(error, EN) == "&#x27;&lt;x&gt;&#x27; has no word."
-    assert written(error, DE) == "Eine Bedingung der Anfrage ist nicht erfüllbar: '<x>' has no word."
+    assert "ist nicht erfüllbar: &lt;x&gt;. Wie Bedingungen" in written_html(error, DE)
+    blank = of_error("blank_query", "The query has no letter and no digit.", {"parameter": "query"})
+    assert "The query" not in written(blank, DE)
     unknown = of_error("unknown_paper", "There is no paper '7'.", {"id": "7", "key": "x"})
     assert written(unknown, DE) == "Die Arbeit „7“ ist nicht in diesem Korpus."
     assert written(of_error("unknown_paper", "There is no paper."), DE) == "There is no paper."
+    shown = render.problem(client.RequestRefused(unknown, "unknown_paper"), DE)
+    assert "Prüfen Sie die ID, oder suchen Sie nach dem Titel" in shown
     refused = render.problem(client.RequestRefused(of_error("overloaded", "Too much."), "overloaded"), DE)
     assert "Der Suchdienst hat mehr Anfragen" in refused
 
@@ -91,5 +95,5 @@ def test_why_a_result_was_found_is_said_in_german() -> None:
     english = "very near in meaning; title has '<b>' and 'c'; 3rd by words"
     paper = FoundPaper.model_validate({"id": "1", "title": "T", "highlights": {"why": english, "coded_why": coded}})
     german = paper_card(paper, 1, 1.0, PageState(q="x"), {}, DE)
-    assert "der Bedeutung nach sehr nah; im Titel &#x27;&lt;b&gt;&#x27;, &#x27;c&#x27;; Platz 3 nach Wörtern" in german
+    assert "inhaltlich sehr nah; im Titel &#x27;&lt;b&gt;&#x27;, &#x27;c&#x27;; Platz 3 nach Wörtern" in german
     assert "very near in meaning; title has" in paper_card(paper, 1, 1.0, PageState(q="x"), {}, EN)

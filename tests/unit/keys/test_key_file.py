@@ -111,6 +111,14 @@ def test_revoking_takes_all_keys_of_a_name_or_the_one_of_an_id(file: KeyFile) ->
         file.rotate("a", timedelta(0))
 
 
+def test_without_a_file_nothing_is_made_by_a_change(file: KeyFile) -> None:
+    with pytest.raises(KeysUnusable, match="akin keys create"):
+        file.revoke("a")
+    with pytest.raises(KeysUnusable, match="akin keys create"):
+        file.rotate("a", timedelta(0))
+    assert not file.path.parent.exists()
+
+
 def damage(path: Path, how: str) -> None:
     """Make a file of keys unusable."""
     content = json.loads(path.read_text())

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from pydantic import TypeAdapter
 
 from retrieval_service.search.planner import plan_search
 from retrieval_service.search.request import SearchRequest
@@ -37,6 +38,49 @@ def test_several_ids_are_a_search_for_papers_like_these(text: str, fakes: Any) -
     plan = plan_search(SearchRequest(text=text), fakes.ListCatalogue(papers))
     assert [paper.id for paper in plan.like] == ["2001.00001", "2001.00003"]
     assert (plan.words, plan.notes) == (None, ())
+
+
+ENTRY = """@article{reyes2020,
+  title = {Semi-Supervised {Graph} Networks: a "second" look},
+  author = {Reyes, Calvin and Moss, Ole},
+  eprint = {%s},
+}"""
+
+
+def test_a_pasted_entry_of_bibtex_is_its_paper(fakes: Any) -> None:
+    for text in (
+        ENTRY % "2001.00003",
+        f"@misc{{x, title={{None}}}}\n{ENTRY % '2001.00003'}",
+        "@misc{x, doi=10.5555/third}",
+    ):
+        papers = [*fakes.papers]
+        papers[2] = replace(papers[2], doi="10.5555/third")
+        plan = plan_search(SearchRequest(text=text), fakes.ListCatalogue(papers))
+        assert [paper.id for paper in plan.like] == ["2001.00003"], text
+        assert (plan.words, plan.notes) == (None, ())
+
+
+def test_a_pasted_entry_of_another_paper_is_searched_for_by_its_title(fakes: Any) -> None:
+    for text in (ENTRY % "1609.02907", (ENTRY % "").replace("eprint", "volume")):
+        plan = plan_search(SearchRequest(text=text), fakes.ListCatalogue(fakes.papers))
+        assert (plan.words, plan.operators) == ('Semi-Supervised Graph Networks: a "second" look', ())
+        assert [note.code for note in plan.notes] == ["entry_by_title"]
+
+
+@pytest.mark.parametrize("text", ["@article{", "@online now", "@misc{x, year=2020}", "@article{a, title={x"])
+def test_what_is_no_whole_entry_is_read_as_words(text: str, fakes: Any) -> None:
+    plan = plan_search(SearchRequest(text=text), fakes.ListCatalogue(fakes.papers))
+    assert (plan.words, plan.notes) == (text, ())
+
+
+def test_words_that_a_line_end_has_broken_are_joined() -> None:
+    def read(text: str) -> str | None:
+        return TypeAdapter(SearchRequest).validate_python({"query": text}).text
+
+    assert (
+        read("graph net-\nworks for semi-\n supervised learn-\r\ning") == "graph networks for semi-supervised learning"
+    )
+    assert read("graph -survey\n-review pre- and post-training") == "graph -survey -review pre- and post-training"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from akin.settings import (
     ServiceSettings,
     SettingsError,
 )
+from akin.settings.places import without_credentials
 from akin.settings.reference import GROUPS, definitions, docs, env
 from akin.settings.unknown import warnings
 
@@ -63,6 +64,23 @@ def test_a_root_path_is_read_with_or_without_its_last_slash() -> None:
         assert ServiceSettings.read({"AKIN_SERVICE_ROOT_PATH": f"{path}/"}).service_root_path == path
         assert PageSettings.read({"AKIN_UI_ROOT_PATH": path}).ui_root_path == path
     assert PageSettings.read({"AKIN_UI_ROOT_PATH": "/"}).ui_root_path == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://eva:word@milvus:19530", "http://milvus:19530"),
+        ("https://eva:wo@rd@milvus/db?x=a@b", "https://milvus/db?x=a@b"),
+        (
+            "bad uri: [redis://:word@10.0.0.5:6379/0], and http://a@b/",
+            "bad uri: [redis://10.0.0.5:6379/0], and http://b/",
+        ),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("/data/milvus@home.db", "/data/milvus@home.db"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(text: str, shown: str) -> None:
+    assert without_credentials(text) == shown
 
 
 def test_all_wrong_values_are_reported_at_once() -> None:
