@@ -156,6 +156,6 @@ def fetch_progress(*, of_bytes: bool, doing: str = "fetching") -> Iterator[Calla
 
     amount = rich.DownloadColumn() if of_bytes else rich.MofNCompleteColumn()
     columns = (rich.TextColumn(f"{doing:<10}"), rich.BarColumn(), amount, rich.TimeRemainingColumn())
-    with rich.Progress(*columns, console=stderr, transient=not stderr.is_terminal) as bars:
+    with rich.Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bars:
         task = bars.add_task(doing, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
