@@ -41,7 +41,7 @@ def report(
     most: Titles = 1000,
     to: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Default: drift in the data folder.")] = None,
     every: Annotated[
-        float, typer.Option(metavar="HOURS", min=0, help="Make a report again and again, so often. 0: once.")
+        float, typer.Option(metavar="HOURS", min=0, max=8760, help="Make a report again and again, so often. 0: once.")
     ] = 0,
     json: Json = False,
 ) -> None:

@@ -47,7 +47,7 @@ def fetch(
         str | None,
         typer.Option(help="Address of an OAI-PMH repository with arXivRaw. Default: arXiv's."),
     ] = None,
-    pause: Annotated[float, typer.Option(min=0.0, help="Seconds between two requests of a harvest.")] = 3.0,
+    pause: Annotated[float, typer.Option(min=0.0, max=3600, help="Seconds between two requests of a harvest.")] = 3.0,
     json: Json = False,
 ) -> None:
     """Fetch papers, to be indexed with `akin index build` or `akin index update`.
