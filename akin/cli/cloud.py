@@ -61,7 +61,10 @@ def train(
     """Train in a job of Vertex AI; the version and its report are then in the bucket (akin cloud take)."""
     from akin.cloud.config import read_cloud
     from akin.cloud.launch import Launcher, new_run
+    from akin.errors import BadSetting
 
+    if name and resume:
+        raise BadSetting("--resume RUN names the run already: leave out --name.")
     changed: dict[str, Any] = {"project": project, "region": region, "bucket": bucket}
     changed["train"] = {
         "image": image,
@@ -222,8 +225,12 @@ def _follow(launcher: Launcher, run: str, json: bool) -> None:
 
 
 def _show(cloud: Cloud, run: str) -> None:
+    from akin.cloud.inputs import check_papers
+    from akin.cloud.launch import check_run
     from akin.cloud.vertex import job_spec
     from akin.cloud.work import Work, run_address
 
+    check_run(run)
+    check_papers(cloud.train.papers)
     work = Work(run_address(cloud, run), cloud.project, cloud.train.overrides, cloud.train.papers)
     print_json(job_spec(cloud, run, work.encode()))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from akin.cli.output import say
+from akin.errors import PapersUnusable
 
 if TYPE_CHECKING:
     from akin.stack_settings import Settings
@@ -16,8 +18,10 @@ def corpus_path(settings: Settings, source: str) -> Path:
 
     Raises:
         PapersError: The sample cannot be fetched; the message names another way to get papers.
-        PapersUnusable: The data folder cannot be written.
+        PapersUnusable: The data folder cannot be written, or SOURCE is an address.
     """
+    if re.match(r"[a-z0-9]+://", source):
+        raise PapersUnusable(f"{source} is an address, and papers are read from a file: akin papers fetch {source}")
     if source != "sample":
         return Path(source).expanduser()
     from akin.sample import sample_folder, sample_path

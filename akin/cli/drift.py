@@ -41,7 +41,7 @@ def report(
     most: Titles = 1000,
     to: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Default: drift in the data folder.")] = None,
     every: Annotated[
-        float, typer.Option(metavar="HOURS", min=0, help="Make a report again and again, so often. 0: once.")
+        float, typer.Option(metavar="HOURS", min=0, max=8760, help="Make a report again and again, so often. 0: once.")
     ] = 0,
     json: Json = False,
 ) -> None:
@@ -89,7 +89,10 @@ def robustness(
 
     settings = read_settings()
     with _drift_errors():
-        texts = [each.query for each in _read(settings, queries, most, searched=False)]
+        searches, texts = _draw(settings, queries, most)
+        texts = texts or _sample([each.query for each in searches], most)
+        if not texts:
+            raise CollectionUnusable(f"the window {queries} has no query: choose another one, or collect some.")
         kinds = {name: changes.changed(texts, change) for name, change in changes.CHANGES.items()}
         found = _search(settings, [*texts, *(text for some in kinds.values() for text in some)], k)
     before, rows = found[: len(texts)], []
@@ -124,14 +127,23 @@ def _report(settings: Settings, reference: str, current: str, level: float, most
         from akin.drift.compare import FEWEST, Window, compare
         from akin.drift.page import write_report
 
-        current = current or _last_days(7)
-        windows = [Window(name, _read(settings, name, most, searched=True)) for name in (reference, current)]
-        for window in windows:
-            if len(window.searches) < FEWEST:
+        def require(name: str, queries: int) -> None:
+            if queries < FEWEST:
                 raise CollectionUnusable(
-                    f"the window {window.name} has {len(window.searches)} queries, and a report needs {FEWEST}: "
+                    f"the window {name} has {queries} queries, and a report needs {FEWEST}: "
                     "choose more days, or collect more (AKIN_COLLECTION, AKIN_COLLECTION_SHARE)."
                 )
+
+        windows = []
+        drawn = [(name, *_draw(settings, name, most)) for name in (reference, current or _last_days(7))]
+        # A search of titles takes a minute: find first what would make it useless.
+        for name, searches, texts in drawn:
+            require(name, len(searches) or len(texts))
+        to.mkdir(parents=True, exist_ok=True)
+        for name, searches, texts in drawn:
+            searched = searches or [each for each in _search(settings, texts, 10) if each is not None]
+            require(name, len(searched))
+            windows.append(Window(name, searched))
         found = compare(*windows, level=level, most=most)
         write_report(found, to)
     if json:
@@ -152,22 +164,22 @@ def _print(found: DriftReport) -> None:
     print(f"The queries have drifted: {reasons}." if found.drift else "No drift was found.")
 
 
-def _read(settings: Settings, name: str, most: int, *, searched: bool) -> Sequence[CollectedSearch]:
-    """Return the searches of a window; texts of files and titles are searched only if they are to be compared."""
-    import random
-
+def _draw(settings: Settings, name: str, most: int) -> tuple[list[CollectedSearch], list[str]]:
+    """Return the searches of a window of days; or the texts of a file or of titles, which are still to be searched."""
     from akin.drift.sources import Days, parse_window, read_queries
 
     source = parse_window(name)
     if isinstance(source, Days):
         with collection_errors():
-            searches = list(collection_of(settings).read(source.since, source.before))
-        return searches if searched or len(searches) <= most else random.Random(1).sample(searches, most)
+            return list(collection_of(settings).read(source.since, source.before)), []
     texts = _titles(settings, most) if source is None else read_queries(source)
-    texts = random.Random(1).sample(texts, most) if len(texts) > most else texts
-    if searched:
-        return [each for each in _search(settings, texts, 10) if each is not None]
-    return [_unsearched(text) for text in texts]
+    return [], _sample(texts, most)
+
+
+def _sample(texts: list[str], most: int) -> list[str]:
+    import random
+
+    return random.Random(1).sample(texts, most) if len(texts) > most else texts
 
 
 def _titles(settings: Settings, most: int) -> list[str]:
@@ -193,15 +205,6 @@ def _search(settings: Settings, texts: Sequence[str], k: int) -> list[CollectedS
 
     path = SnapshotDirectory(settings.data).path(find_manifest(settings, None).id)
     return use_encoder(settings, lambda encoder: search_texts(path, encoder, texts, k=k), say=say)
-
-
-def _unsearched(text: str) -> CollectedSearch:
-    from datetime import UTC, datetime
-
-    from akin.collection.store import CollectedSearch
-
-    nothing = (0.0, 0.0, 0.0, 0.0, "", "", None)
-    return CollectedSearch(datetime.now(UTC), text, "", None, None, [], [], None, *nothing)
 
 
 def _last_days(days: int) -> str:

@@ -314,7 +314,7 @@ def progress_bar() -> Iterator[Callable[[Progress], None]]:
         rich.TextColumn("{task.fields[rate]}"),
         rich.TimeRemainingColumn(),
     )
-    with rich.Progress(*columns, console=stderr, transient=not stderr.is_terminal) as bars:
+    with rich.Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bars:
         task = bars.add_task("embedding", total=None, rate="")
         first, stage = time.monotonic(), ""
 

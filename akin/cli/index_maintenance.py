@@ -58,7 +58,7 @@ def update(
             help="With `oai`: address of a repository with arXivRaw. Default: the snapshot's repository, or arXiv's."
         ),
     ] = None,
-    pause: Annotated[float, typer.Option(min=0.0, help="With `oai`: seconds between two requests.")] = 3.0,
+    pause: Annotated[float, typer.Option(min=0.0, max=3600, help="With `oai`: seconds between two requests.")] = 3.0,
     json: Json = False,
 ) -> None:
     """Add, replace and withdraw papers: make a new snapshot from the live one and the changes, and make it live.

@@ -47,7 +47,7 @@ def fetch(
         str | None,
         typer.Option(help="Address of an OAI-PMH repository with arXivRaw. Default: arXiv's."),
     ] = None,
-    pause: Annotated[float, typer.Option(min=0.0, help="Seconds between two requests of a harvest.")] = 3.0,
+    pause: Annotated[float, typer.Option(min=0.0, max=3600, help="Seconds between two requests of a harvest.")] = 3.0,
     json: Json = False,
 ) -> None:
     """Fetch papers, to be indexed with `akin index build` or `akin index update`.
@@ -156,6 +156,6 @@ def fetch_progress(*, of_bytes: bool, doing: str = "fetching") -> Iterator[Calla
 
     amount = rich.DownloadColumn() if of_bytes else rich.MofNCompleteColumn()
     columns = (rich.TextColumn(f"{doing:<10}"), rich.BarColumn(), amount, rich.TimeRemainingColumn())
-    with rich.Progress(*columns, console=stderr, transient=not stderr.is_terminal) as bars:
+    with rich.Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bars:
         task = bars.add_task(doing, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)

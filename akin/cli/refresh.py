@@ -30,14 +30,14 @@ def refresh(
     url: Annotated[
         str | None, typer.Option(help="Address of a repository with arXivRaw. Default: the snapshot's, or arXiv's.")
     ] = None,
-    pause: Annotated[float, typer.Option(min=0.0, help="Seconds between two requests of the harvest.")] = 3.0,
+    pause: Annotated[float, typer.Option(min=0.0, max=3600, help="Seconds between two requests of the harvest.")] = 3.0,
     keep: Annotated[int, typer.Option(min=1, help="Number of the newest snapshots to keep.")] = 2,
     rows: Annotated[int, typer.Option(min=1, help="Rows of the new snapshot that are verified.")] = 100_000,
     recall: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="The recall@10 below which the new snapshot does not become live.")
     ] = 0.9,
     every: Annotated[
-        float, typer.Option(metavar="HOURS", min=0, help="Refresh again and again, so often. 0: once.")
+        float, typer.Option(metavar="HOURS", min=0, max=8760, help="Refresh again and again, so often. 0: once.")
     ] = 0,
     json: Json = False,
 ) -> None:

@@ -11,8 +11,10 @@ import msgspec
 
 from akin.bundles import Place
 from akin.errors import BadSetting
+from akin.installation import ROOT
 
 EXAMPLE = "deploy/cloud/cloud.example.toml"
+EXPERIMENTS = ROOT / "training/configs/experiment"
 
 Project = Annotated[str, msgspec.Meta(pattern=r"^([a-z][a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$")]
 Region = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+-[a-z]+[0-9]{1,2}$")]
@@ -21,12 +23,32 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,44}[a-z0-9]$")]
 Account = Annotated[str, msgspec.Meta(pattern=r"^$|^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 Optional = Annotated[str, msgspec.Meta(pattern=r"^$|^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
 
-_REASONS = {
+_ACCOUNT = "an account, such as NAME@PROJECT.iam.gserviceaccount.com"
+_SERVICE = "a name of small letters, digits and dashes that begins with a letter, at most 46"
+_MEANINGS = {
     "project": "the id of a project, such as my-project-1",
     "region": "a region, such as europe-west4",
     "bucket": "the bucket of this project, such as gs://bucket or gs://bucket/folder",
     "repository": "the name of a repository of Artifact Registry",
+    "tag": "a tag of images: letters, digits, dots, dashes and underscores, at most 128",
+    "build_account": _ACCOUNT,
+    "train.image": "the address of an image, such as REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG",
+    "train.machine": "a type of machine, such as g2-standard-8",
+    "train.accelerator": "a type of accelerator, such as NVIDIA_L4, or empty for none",
+    "train.hours": "above 0 and at most 168",
+    "train.budget": "an amount of money, or 0 for no bound",
+    "train.service_account": _ACCOUNT,
+    "train.wandb_secret": "the name of a secret: letters, digits, dashes and underscores",
+    "serve.service": _SERVICE,
+    "serve.page": _SERVICE,
+    "serve.service_account": _ACCOUNT,
+    "serve.page_account": _ACCOUNT,
+    "serve.refresh_account": _ACCOUNT,
+    "serve.memory": "a size such as 4Gi",
 }
+_REQUIRED = ("project", "region", "bucket")
+# A setting of Hydra: KEY=VALUE, +KEY=VALUE, or ~KEY.
+_OVERRIDE = re.compile(r"(\+\+?|~)?[\w./@:-]*\w=.*|~[\w./@:-]*\w", re.DOTALL)
 
 
 class Train(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -166,22 +188,38 @@ def read_cloud(path: Path | None, changed: Mapping[str, Any] | None = None) -> C
                 table.update({name: each for name, each in value.items() if each is not None})
         elif value is not None:
             given[key] = value
-    for name, meaning in _REASONS.items():
-        if name != "repository" and not given.get(name):
-            raise BadSetting(f"{name} is missing: write {meaning} into {file} ({EXAMPLE} shows all), or give --{name}.")
+    for name in _REQUIRED:
+        if not given.get(name):
+            raise BadSetting(
+                f"{name} is missing: write {_MEANINGS[name]}, into {file} ({EXAMPLE} shows all), or give --{name}."
+            )
     try:
         cloud = msgspec.convert(given, Cloud)
     except msgspec.ValidationError as error:
-        raise BadSetting(_explain(file, error)) from error
+        raise BadSetting(_explain(file, given, changed or {}, error)) from error
     _check(cloud, file)
     return cloud
 
 
-def _explain(file: Path, error: msgspec.ValidationError) -> str:
+def _explain(file: Path, given: Mapping[str, Any], changed: Mapping[str, Any], error: msgspec.ValidationError) -> str:
+    """Return which value is wrong, where it was given, and what it may be."""
     reason, _, where = str(error).partition(" - at `$.")
     name = where.rstrip("`")
-    meaning = f": it must be {_REASONS[name]}" if name in _REASONS else ""
-    return f"{file}: {name or 'a value'} cannot be used ({reason}){meaning}."
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", reason):
+        return f"{file}: there is no setting {name}{'.' if name else ''}{unknown[1]}: {EXAMPLE} shows all."
+    by_option = not isinstance(_value(changed, name), Mapping | None)
+    option = f"--{name.rpartition('.')[2]}" if by_option else f"{file}: {name or 'a value'}"
+    meaning = _MEANINGS.get(name)
+    wanted = f"it must be {meaning}" if meaning else f"{reason}; {EXAMPLE} shows all"
+    return f"{option} {_value(given, name)!r} cannot be used: {wanted}."
+
+
+def _value(given: Mapping[str, Any], name: str) -> Any:
+    """Return a value of nested tables by its name with dots; None without one."""
+    found: Any = given
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
 
 
 def _check(cloud: Cloud, file: Path) -> None:
@@ -192,7 +230,7 @@ def _check(cloud: Cloud, file: Path) -> None:
         BucketError: `bucket` is no address.
     """
     if not cloud.bucket.startswith("gs://"):
-        raise BadSetting(f"{file}: bucket is {cloud.bucket!r}: it must be {_REASONS['bucket']}.")
+        raise BadSetting(f"{file}: bucket is {cloud.bucket!r}: it must be {_MEANINGS['bucket']}.")
     Place(cloud.bucket)
     train = cloud.train
     if train.budget and not train.price_per_hour:
@@ -208,7 +246,16 @@ def _check(cloud: Cloud, file: Path) -> None:
     if train.seconds < 60:
         raise BadSetting(f"{file}: train.hours and train.budget leave {train.seconds} s: give the job more.")
     for override in train.overrides:
+        if not _OVERRIDE.fullmatch(override):
+            raise BadSetting(f"{override!r} is no setting of `akin train`: write KEY=VALUE, such as experiment=smoke.")
         if re.match(r"[+~]*(data\.papers|paths\.)", override):
             raise BadSetting(f"{file}: {override!r}: in a job, train.papers names the papers, and folders are fixed.")
+    # Another image may have other experiments.
+    if not train.image and EXPERIMENTS.is_dir():
+        known = sorted(each.stem for each in EXPERIMENTS.glob("*.yaml"))
+        for override in train.overrides:
+            key, _, name = override.partition("=")
+            if key == "experiment" and name not in known:
+                raise BadSetting(f"there is no experiment {name!r} for {override!r}: take {', '.join(known)}.")
     if cloud.serve.smallest > cloud.serve.largest:
         raise BadSetting(f"{file}: serve.smallest is above serve.largest.")

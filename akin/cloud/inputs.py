@@ -23,17 +23,12 @@ def find_papers(papers: str, inputs: str) -> tuple[str, str, str]:
         BadSetting: There is no such file.
         BucketError: The file cannot be uploaded.
     """
+    check_papers(papers)
     if papers == "sample":
         return "", "", ""
     if "://" in papers:
-        folder, _, name = papers.rpartition("/")
-        Place(folder)
-        if not re.fullmatch(r"[\w.@+-]+", name):
-            raise BadSetting(f"train.papers is {papers!r}: an address must end in the name of a file.")
-        return papers, name, ""
+        return papers, papers.rpartition("/")[2], ""
     path = Path(papers).expanduser()
-    if not path.is_file():
-        raise BadSetting(f"train.papers: there is no file {path}.")
     if path.suffix == ".dvc":
         return _of_dvc(path)
     place = Place(inputs)
@@ -44,6 +39,27 @@ def find_papers(papers: str, inputs: str) -> tuple[str, str, str]:
     except OSError as error:
         raise BucketError(f"{path} cannot be read: {error.strerror}.") from error
     return f"{place.address}/{name}", path.name, ""
+
+
+def check_papers(papers: str) -> None:
+    """Check that papers are named by something that a job can have; ask nothing but this disk.
+
+    Raises:
+        BadSetting: They are not.
+        BucketError: They have an address of another kind than a bucket's.
+    """
+    if papers == "sample":
+        return
+    if "://" in papers:
+        folder, _, name = papers.rpartition("/")
+        Place(folder)
+        if not re.fullmatch(r"[\w.@+-]+", name):
+            raise BadSetting(f"train.papers is {papers!r}: an address must end in the name of a file.")
+    elif not papers or not Path(papers).expanduser().is_file():
+        raise BadSetting(
+            f"train.papers is {papers!r}, which is no file: name a file of papers, a .dvc file, sample, or an address "
+            "such as gs://bucket/papers.jsonl.gz."
+        )
 
 
 def _of_dvc(path: Path) -> tuple[str, str, str]:

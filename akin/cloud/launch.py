@@ -16,7 +16,7 @@ from akin.bundles import NothingThere, Place
 from akin.bundles.places import AlreadyThere
 from akin.cloud.config import Cloud
 from akin.cloud.google import GoogleApi
-from akin.cloud.inputs import find_papers
+from akin.cloud.inputs import check_papers, find_papers
 from akin.cloud.vertex import DONE, JobState, Vertex, job_spec
 from akin.cloud.work import CLAIM, JOB, RESULT, Work, run_address
 from akin.errors import AkinError, BadSetting, CloudError
@@ -56,6 +56,7 @@ class Launcher:
             AkinError: Another job has the name, or Google or the bucket refused.
         """
         check_run(run)
+        check_papers(self.cloud.train.papers)
         vertex, place = self.vertex(), Place(run_address(self.cloud, run))
         if resume:
             self._check_resumable(place, run)

@@ -71,7 +71,7 @@ def publish(
             "promote the encoder that made it (akin encoder list, akin encoder promote)."
         )
     for folder in (MODELS, SNAPSHOTS):
-        _make_folder(part(place, folder))
+        _make_folder(place, folder)
     models = sources.push_models(settings.repository, f"{place.address}/{MODELS}", (), say)
     pushed = sources.push_snapshot(settings.data, f"{place.address}/{SNAPSHOTS}", name, say)
     edition = Edition(
@@ -135,9 +135,20 @@ def prune(address: str, keep: int, say: Say) -> list[Edition]:
     return old
 
 
-def _make_folder(place: Place) -> None:
-    """Make a folder of a store on a disk, if the store is there; a bucket needs none."""
-    if place.scheme == "file":
-        folder = Path(unquote(urlsplit(place.address).path))
-        if folder.parent.is_dir():
-            folder.mkdir(exist_ok=True)
+def _make_folder(store: Place, name: str) -> None:
+    """Make a folder of a store on a disk; a bucket needs none.
+
+    Raises:
+        BucketError: There is no store, or it cannot be written.
+    """
+    if store.scheme != "file":
+        return
+    folder = Path(unquote(urlsplit(store.address).path))
+    if not folder.is_dir():
+        raise BucketError(f"{store.address}: there is no such folder: make it before the first push.")
+    try:
+        (folder / name).mkdir(exist_ok=True)
+    except OSError as error:
+        raise BucketError(
+            f"{store.address}/{name} cannot be made: {error.strerror}. Correct it, or name another folder."
+        ) from error

@@ -23,7 +23,11 @@ from akin.indexing.bulk.on_ray import RayOptions, ray_engine
 from akin.indexing.bulk.shards import find_sources
 from retrieval_service.errors import SnapshotError
 
-pytestmark = [pytest.mark.scale, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.scale,
+    pytest.mark.filterwarnings("ignore", "error:.*will be removed in Ray"),
+    pytest.mark.timeout(1200),
+]
 if find_spec("ray") is None:  # not imported yet: the cluster sets what Ray reads then
     pytest.skip("Ray is not installed here", allow_module_level=True)
 from benchmarks.ray_cluster import Cluster  # noqa: E402  # it imports Ray

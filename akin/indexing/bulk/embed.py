@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from akin.indexing.bulk.encoders import EncoderPlan, PassageEncoder, open_encoder
 from akin.indexing.bulk.files import (
     FORMAT,
+    MANIFEST,
     SUFFIX,
     EmbeddingManifest,
     FileRecord,
@@ -23,7 +24,7 @@ from akin.indexing.bulk.files import (
     write_manifest,
     write_parquet,
 )
-from akin.indexing.bulk.folder import open_folder
+from akin.indexing.bulk.folder import Folder, open_folder
 from akin.indexing.bulk.shards import Shard, Source, read_shards
 from akin.indexing.options import OnProgress, Progress
 from akin.papers import PASSAGE_TEXT_VERSION
@@ -94,21 +95,22 @@ def embed_papers(
         files: dict[str, FileRecord] = {}
         rejected = Counter[str]()
         papers = embedded = 0
-        for made in engine(sources, plan, finished, size):
-            rejected.update(made.rejected)
-            if not made.name:
-                continue
-            if made.content is None:
-                files[made.name] = msgspec.structs.replace(known[made.name], papers=made.papers)
-            else:
-                folder.write(made.name, made.content)
-                files[made.name] = describe(made.content, made.papers)
-                embedded += made.papers
-            papers += made.papers
-            report(Progress("embed", papers, None, embedded))
-        if not files:
-            reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(rejected.items()))
-            raise NoPapers(f"{', '.join(names)}: no usable paper{f' (rejected: {reasons})' if reasons else ''}.")
+        with _leaving_nothing(folder, before):
+            for made in engine(sources, plan, finished, size):
+                rejected.update(made.rejected)
+                if not made.name:
+                    continue
+                if made.content is None:
+                    files[made.name] = msgspec.structs.replace(known[made.name], papers=made.papers)
+                else:
+                    folder.write(made.name, made.content)
+                    files[made.name] = describe(made.content, made.papers)
+                    embedded += made.papers
+                papers += made.papers
+                report(Progress("embed", papers, None, embedded))
+            if not files:
+                reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(rejected.items()))
+                raise NoPapers(f"{', '.join(names)}: no usable paper{f' (rejected: {reasons})' if reasons else ''}.")
         folder.delete([name for name in folder.sizes() if name.endswith(SUFFIX) and name not in files])
         manifest = EmbeddingManifest(
             FORMAT,
@@ -123,6 +125,17 @@ def embed_papers(
         )
         write_manifest(folder, manifest)
         return manifest
+
+
+@contextmanager
+def _leaving_nothing(folder: Folder, before: EmbeddingManifest | None) -> Iterator[None]:
+    """Delete the manifest again if a failed run made no file: the next one may have another encoder."""
+    try:
+        yield
+    except BaseException:
+        if before is None and not any(name.endswith(SUFFIX) for name in folder.sizes()):
+            folder.delete([MANIFEST])
+        raise
 
 
 def embed_here(sources: Sequence[Source], plan: EncoderPlan, finished: Mapping[str, str], size: int) -> Iterator[Made]:

@@ -127,7 +127,8 @@ class _AtTriton:
         except RetrievalError as error:
             self.close()
             raise SnapshotError(
-                f"{error} Start Triton with the promoted encoder at this address, or name another by --encoder."
+                f"{str(error).rstrip('.')}. Start Triton with the promoted encoder at this address, or name another by "
+                "--encoder."
             ) from error
 
     def embed(self, texts: Sequence[str]) -> Vectors:

@@ -81,11 +81,18 @@ class _OnDisk:
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         busy = BuildInProgress(f"{self.address}: another process is writing embeddings here: wait for it, or stop it.")
-        with hold_lock(self._path / ".lock", 0.0, busy):
+        lock = self._path / ".lock"
+        with hold_lock(lock, 0.0, busy):
             # A process that was killed may have left a file without its name.
             for left in self._path.glob(".*.parquet.*"):
                 left.unlink(missing_ok=True)
-            yield
+            try:
+                yield
+            finally:
+                if list(self._path.iterdir()) == [lock]:  # a failure left nothing
+                    lock.unlink()
+                    with contextlib.suppress(OSError):
+                        self._path.rmdir()
 
 
 class _InBucket:

@@ -65,16 +65,14 @@ def _embed(
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         plan = msgspec.structs.replace(plan, threads=options.cores)
         read = ray.data.from_items([{_CELL: _pack(each)} for each in sources], override_num_blocks=len(sources))
-        where: dict[str, Any] = {}
-        if not all(each.remote for each in sources):
-            # Files of this machine may be on no other.
-            node = ray.get_runtime_context().get_node_id()
-            where["scheduling_strategy"] = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-                node, soft=False
-            )
+        # Files of this machine may be on no other.
+        here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
+        where = None if all(each.remote for each in sources) else here
         # Actors may hold every core: a reader that needed one would wait for ever.
         readers = ray.data.TaskPoolStrategy(size=min(len(sources), most))
-        shards = read.map_batches(partial(_read, size=size), batch_size=1, num_cpus=0, compute=readers, **where)
+        shards = read.map_batches(
+            partial(_read, size=size), batch_size=1, num_cpus=0, compute=readers, label_selector=where
+        )
         made = shards.map_batches(
             _Embedder,
             batch_size=1,
@@ -139,7 +137,6 @@ def _cluster(options: RayOptions) -> Iterator[Any]:
     try:
         import ray
         import ray.data
-        import ray.util.scheduling_strategies
     except ImportError as error:
         raise SnapshotError(
             "--engine ray needs Ray Data: install akin with the extra `ray` on every node, or use --engine local."

@@ -20,6 +20,7 @@ import msgspec
 from akin.bundles.places import Place
 from akin.indexing.embedding_store import text_digest
 from akin.papers import passage_text, read_papers
+from akin.papers.readers.mapping import parse_mapping
 from retrieval_service.errors import SnapshotError
 
 SHARD = 4096
@@ -84,8 +85,11 @@ def find_sources(given: Sequence[str], fields: str | None = None) -> list[Source
 
     Raises:
         SnapshotError: There is no such file, a folder has none, or two have the same name.
+        MappingError: The mapping names no fields of papers.
         BucketError: A bucket cannot be listed.
     """
+    if fields is not None:
+        parse_mapping(fields)  # before anything is started
     found: dict[str, Source] = {}
     for each in given:
         for name, address in _files(each):

@@ -482,6 +482,17 @@ def test_an_error_between_the_moves_takes_them_back(tar: Path, tmp_path: Path, m
     assert content_of(tmp_path / "other") == {}
 
 
+def test_a_folder_without_one_of_its_files_is_said_to_lack_it(origin: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    done = back_up(settings_of(origin), folder, Wanted())
+    lost = folder / sorted(done.files)[-1]
+    lost.unlink()
+    for read in (lambda: check_backup(folder), lambda: restored(folder, tmp_path / "other")):
+        with pytest.raises(BackupError, match=f"^{folder} lacks {lost}: take another copy"):
+            read()
+    assert content_of(tmp_path / "other") == {}
+
+
 def test_paths_that_are_loops_or_files_are_one_line(origin: Path, tar: Path, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "file").touch()
@@ -490,9 +501,9 @@ def test_paths_that_are_loops_or_files_are_one_line(origin: Path, tar: Path, tmp
             restored(tmp_path / source, tmp_path / "other")
     for name in ("loop", "file"):
         settings = Settings.read({"AKIN_DATA": str(tmp_path / name / "x")})
-        with pytest.raises(BackupError, match="cannot write"):
+        with pytest.raises(BackupError, match=r"cannot write .*repeat akin restore, or set AKIN_DATA"):
             restore(settings, tar, replace=False, say=lambda _: None)
-        with pytest.raises(BackupError, match="cannot write"):
+        with pytest.raises(BackupError, match=rf"cannot write {tmp_path}/{name}/b.tar: .*or name another place"):
             back_up(settings_of(origin), tmp_path / name / "b.tar", Wanted())
     for source in (tmp_path / "absent", tmp_path, tmp_path / "file"):
         with pytest.raises(BackupError, match="give a file or folder that `akin backup` wrote"):

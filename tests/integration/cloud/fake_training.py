@@ -15,7 +15,7 @@ STEPS = 10
 def main(arguments: list[str]) -> int:
     data, repository = Path(os.environ["AKIN_DATA"]), Path(os.environ["AKIN_MODEL_REPOSITORY"])
     name = arguments[arguments.index("--resume") + 1] if "--resume" in arguments else "smoke-1"
-    if "experiment=broken" in arguments:
+    if "seed=broken" in arguments:
         print("train: the loss is no finite number", file=sys.stderr)
     for each in arguments:
         if each.startswith("data.papers="):
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
         print(f"train: step {step}", file=sys.stderr, flush=True)
         (checkpoints / f"checkpoint-{step}").mkdir()
         (checkpoints / f"checkpoint-{step}/trainer_state.json").write_text(json.dumps({"step": step}))
-        if "experiment=broken" in arguments:
+        if "seed=broken" in arguments:
             return 1
         if not os.environ["FAKE_TRAINING_ENDS"] and step == done + 3:
             time.sleep(600)  # until this machine is taken away

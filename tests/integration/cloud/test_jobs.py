@@ -127,7 +127,7 @@ def test_a_job_is_not_submitted_for_ever(google: FakeGoogle, akin: Akin) -> None
 @pytest.mark.long
 def test_a_training_that_fails_ends_the_job_and_is_kept(google: FakeGoogle, akin: Akin) -> None:
     google.settings()
-    code, _, said = train(akin, "experiment=broken", "--name", "broken")
+    code, _, said = train(akin, "seed=broken", "--name", "broken")
     assert code == 13
     assert "  train: the loss is no finite number" in said
     assert "exited with a non-zero status of 1." in said.splitlines()[-1]

@@ -140,3 +140,27 @@ def test_the_job_can_be_shown_without_any_access(google: FakeGoogle, akin: Akin)
     assert spec["scheduling"] == {"timeout": "10800s", "strategy": "STANDARD"}  # 6 of money at 2 an hour
     assert spec["workerPoolSpecs"][0]["containerSpec"]["imageUri"].endswith("/akin/training:latest")
     assert re.search(r'"run": ?"first"', out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--name", "My Run"), "'My Run' cannot name a run"),
+        (("--name", "a", "--resume", "b"), "--resume RUN names the run already"),
+        (("--papers", "absent.jsonl"), "'absent.jsonl', which is no file"),
+        (("--papers", ""), "'', which is no file"),
+        (("--papers", "gs://shelf/"), "must end in the name of a file"),
+        (("--papers", "ftp://shelf/papers.jsonl"), "known are gs"),
+        (("experiment=smoek",), "there is no experiment 'smoek'"),
+        (("smoke",), "'smoke' is no setting of `akin train`"),
+    ],
+)
+@pytest.mark.parametrize("show", [(), ("--show",)])
+def test_what_cannot_run_is_refused_before_anything_is_asked(
+    google: FakeGoogle, akin: Akin, show: tuple[str, ...], arguments: tuple[str, ...], said: str
+) -> None:
+    google.settings()
+    code, out, error = train(akin, *show, *arguments, GOOGLE_APPLICATION_CREDENTIALS="")
+    assert (code in (2, 12), out, error.count("\n")) == (True, "", 1), error
+    assert said in error
+    assert google.bodies == []

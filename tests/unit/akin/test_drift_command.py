@@ -82,6 +82,24 @@ def test_an_impossible_window_is_refused_before_anything_is_searched(
             run("drift", "report", "--reference", str(data / "queries.txt"), "--current", wrong, "--every", again)
 
 
+def test_what_would_make_a_report_useless_is_said_before_anything_is_searched(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drift, "_search", lambda *_: pytest.fail("a window was searched"))
+    many, few, binary = (data / name for name in ("many.txt", "few.txt", "binary.txt"))
+    many.write_text("spin glass\n" * 60)
+    few.write_text("spin glass\n" * 10)
+    binary.write_bytes(b"\xff\xfe" * 60)
+    for current, said in ((few, "few.txt has 10 queries"), (binary, "is not a text in UTF-8"), ("", "has 0 q")):
+        with pytest.raises(CollectionUnusable, match=said):
+            run("drift", "report", "--reference", str(many), "--current", str(current))
+    with pytest.raises(CollectionUnusable, match=r"few\.txt cannot be written: File exists"):
+        run("drift", "report", "--reference", str(many), "--current", str(many), "--to", str(few))
+    with pytest.raises(CollectionUnusable, match="the window collection has no query"):
+        run("drift", "robustness", "--queries", "collection")
+    assert not (data / "drift").exists()
+
+
 def test_a_repeated_report_goes_on_after_a_failure(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
 

@@ -421,3 +421,12 @@ def test_the_commands_publish_list_and_follow(
 def test_the_unknown_store_is_named() -> None:
     with pytest.raises(NothingThere, match="no such folder"):
         fleet.read_channel(Place("file:///none/at/all"), "live")
+
+
+def test_a_store_that_cannot_be_written_is_named_itself(builder: Settings, store: str, tmp_path: Path) -> None:
+    with pytest.raises(BucketError, match=f"^file://{tmp_path}/absent: there is no such folder: make it"):
+        fleet.publish(builder, f"file://{tmp_path}/absent", print)
+    (tmp_path / "store" / "models").write_text("in the way")
+    with pytest.raises(BucketError, match=f"^{store}/models cannot be made: File exists"):
+        fleet.publish(builder, store, print)
+    assert [each.name for each in (tmp_path / "store").iterdir()] == ["models"]

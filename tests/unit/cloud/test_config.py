@@ -59,25 +59,32 @@ def test_a_budget_bounds_the_time() -> None:
     ("changed", "said"),
     [
         ({"project": ""}, "project is missing"),
-        ({"project": "Shelf"}, "project cannot be used.*id of a project"),
-        ({"project": 7}, "project cannot be used"),
-        ({"region": "earth"}, "region cannot be used.*a region, such as"),
-        ({"region": "earth-north1-a"}, "region cannot be used"),
+        ({"project": "Shelf"}, "^--project 'Shelf' cannot be used: it must be the id of a project"),
+        ({"project": 7}, "--project 7 cannot be used"),
+        ({"region": "earth"}, "--region 'earth' cannot be used.*a region, such as"),
+        ({"region": "earth-north1-a"}, "--region 'earth-north1-a' cannot be used"),
         ({"bucket": "shelf"}, "bucket is 'shelf'"),
         ({"bucket": "s3://shelf"}, "bucket is 's3://shelf'"),
         ({"bucket": "gs://Shelf_/"}, "no name of a bucket"),
         ({"bucket": "gs://shelf/../x"}, "empty part or"),
-        ({"tag": "a b"}, "tag cannot be used"),
-        ({"regoin": "earth-north1"}, "regoin"),
-        ({"train": {"machine": "g2; rm -rf"}}, r"train\.machine"),
-        ({"train": {"accelerators": 0}}, r"train\.accelerators"),
-        ({"train": {"wandb_secret": "projects/p/secrets/s"}}, r"train\.wandb_secret"),
+        ({"tag": "a b"}, "^--tag 'a b' cannot be used: it must be a tag of images"),
+        ({"regoin": "earth-north1"}, "^cloud.toml: there is no setting regoin: .*shows all"),
+        ({"train": {"hourz": 3}}, r"^cloud.toml: there is no setting train\.hourz: "),
+        ({"train": 3}, "cannot be used"),
+        ({"train": {"machine": "g2; rm -rf"}}, "--machine 'g2; rm -rf' cannot be used: it must be a type"),
+        ({"train": {"accelerators": 0}}, "--accelerators 0 cannot be used: Expected `int` >= 1"),
+        ({"train": {"wandb_secret": "projects/p/secrets/s"}}, "--wandb_secret .* the name of a secret"),
         ({"train": {"wandb_secret": "wandb"}}, r"needs train\.service_account"),
-        ({"train": {"service_account": "me"}}, r"train\.service_account"),
+        ({"train": {"service_account": "me"}}, "service_account 'me' cannot be used: it must be an account"),
         ({"train": {"overrides": ["data.papers=x"]}}, r"train\.papers names the papers"),
         ({"train": {"overrides": ["paths.data=/x"]}}, "folders are fixed"),
-        ({"train": {"image": "-x"}}, r"train\.image"),
-        ({"train": {"hours": float("nan")}}, "cannot be used|leave"),
+        ({"train": {"overrides": ["experiment=smoek"]}}, "no experiment 'smoek'.*smoke"),
+        ({"train": {"overrides": ["experiment=smoke", "sweep"]}}, "'sweep' is no setting of .*KEY=VALUE"),
+        ({"train": {"overrides": [""]}}, "'' is no setting"),
+        ({"train": {"overrides": ["--help"]}}, "'--help' is no setting"),
+        ({"train": {"overrides": ["=x"]}}, "'=x' is no setting"),
+        ({"train": {"image": "-x"}}, "--image '-x' cannot be used: it must be the address of an image"),
+        ({"train": {"hours": float("nan")}}, "--hours nan cannot be used: it must be above 0"),
         ({"serve": {"smallest": 5, "largest": 2}}, "above serve"),
     ],
 )
@@ -85,6 +92,27 @@ def test_a_value_that_cannot_be_used_is_named(changed: dict[str, Any], said: str
     with pytest.raises(AkinError, match=said) as refused:
         read_cloud(None, {**WHOLE, **changed})
     assert "\n" not in str(refused.value)
+
+
+def test_a_wrong_value_of_the_file_is_named_with_the_file(tmp_path: Path) -> None:
+    (tmp_path / "cloud.toml").write_text('project = "shelf-project"\n[train]\nhours = 200\n')
+    with pytest.raises(BadSetting, match=r"^cloud\.toml: train\.hours 200 cannot be used: it must be above 0 and"):
+        read_cloud(None, {**WHOLE, "train": {"hours": None, "spot": True}})
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("experiment=smoke", "+trainer.limit=3", "++a.b=", "~tracking", "data@x.y=z", "export.tags=[a,b]"),
+        ("loss.scale=1e-3", "seed=7", "model.name='a b'"),
+    ],
+)
+def test_what_hydra_reads_is_taken(overrides: tuple[str, ...]) -> None:
+    assert read_cloud(None, {**WHOLE, "train": {"overrides": list(overrides)}}).train.overrides == overrides
+
+
+def test_another_image_may_have_other_experiments() -> None:
+    read_cloud(None, {**WHOLE, "train": {"image": "mine:1", "overrides": ["experiment=mine"]}})
 
 
 @pytest.mark.parametrize("content", [b"project = ", b"\xff", b"[[train]]\n", b"train = 3\n"])

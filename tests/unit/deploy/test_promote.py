@@ -117,6 +117,8 @@ def test_a_version_is_evaluated_promoted_indexed_deployed_tested_and_recorded(ru
     ]
     (built,) = (call for call in calls if call.startswith("docker "))
     assert f"--tag=earth1-docker.example/p/shelf/retrieval:{TAG}" in built
+    assert f"--build-arg=REVISION={VARIABLES['GITHUB_SHA']} --build-arg=SOURCE=https://" in built
+    assert "--sbom=true --provenance=mode=max" in built
     (update,) = (call for call in calls if call.startswith("gcloud run services update papers"))
     assert "--no-traffic --tag=candidate" in update
     # Each container gets its own image and its own files, by their digest.

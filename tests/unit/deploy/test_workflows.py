@@ -78,6 +78,23 @@ def test_a_checkout_leaves_no_credentials_behind() -> None:
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
+def test_images_are_built_with_their_labels_and_pushed_with_their_parts() -> None:
+    built = [step["with"] for _, _, step in STEPS if step.get("uses", "").startswith("docker/build-push-action@")]
+    assert len(built) == 2
+    for each in built:
+        given = dict(line.split("=", 1) for line in each["build-args"].splitlines())
+        assert given["REVISION"] == "${{ github.sha }}"
+        assert given["SOURCE"] == "${{ github.server_url }}/${{ github.repository }}"
+        if each["push"]:
+            assert (each["sbom"], each["provenance"]) == (True, "mode=max")
+            assert given["VERSION"] == "${{ steps.name.outputs.version }}"
+    assert [each["push"] for each in built].count(True) == 1
+    # Docker's own driver makes no list of parts.
+    for name, job, content in JOBS:
+        if "deploy/promote build" in str(content) or "build-push-action" in str(content):
+            assert "docker/setup-buildx-action@" in str(content), (name, job)
+
+
 def test_forks_get_no_secrets_and_no_comment() -> None:
     for path in FILES:
         assert "pull_request_target" not in path.read_text("utf-8")

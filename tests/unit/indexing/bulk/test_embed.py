@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from pyarrow import parquet
+from typer.testing import CliRunner
 
+from akin.cli import app
+from akin.cli import embed as embed_command
+from akin.errors import PapersUnusable
 from akin.indexing.bulk import embed, encoders, files
 from akin.indexing.bulk.embed import Made, embed_here, embed_papers
 from akin.indexing.bulk.encoders import EncoderPlan
@@ -19,7 +24,8 @@ from akin.indexing.bulk.files import MANIFEST, EmbeddingFolder, EmbeddingManifes
 from akin.indexing.bulk.on_ray import RayOptions, ray_engine
 from akin.indexing.bulk.shards import Shard, Source, find_sources, read_shards
 from akin.indexing.embedding_store import EmbeddingStore, text_digest
-from akin.papers import Paper, passage_text
+from akin.papers import Paper, PapersError, passage_text
+from akin.papers.readers.mapping import MappingError
 from retrieval_service.errors import BuildInProgress, NoPapers, SnapshotError
 from tests.integration.generated import DIM, generated_papers, hashed
 
@@ -307,3 +313,36 @@ def test_what_ray_needs_is_named_where_it_is_not_installed(tmp_path: Path, monke
     sources = find_sources([str(source)])
     with pytest.raises(SnapshotError, match=r"--engine ray needs Ray Data: .*extra `ray` on every node"):
         embed_papers(sources, str(tmp_path / "out"), PLAN, ray_engine(RayOptions()), 64, lambda _: None)
+
+
+def test_a_failure_before_the_first_file_leaves_nothing(tmp_path: Path, encoder: Encoder) -> None:
+    source = write(tmp_path / "papers.jsonl", generated_papers(10))
+    encoder.stops_after = 0
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "out", source)
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(PapersError, match="is empty"):
+        run(tmp_path / "out", tmp_path / "empty.jsonl")
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "mine", source)
+    assert sorted(each.name for each in (tmp_path / "mine").iterdir()) == [".lock", "notes.txt"]
+
+
+def test_fields_that_papers_do_not_have_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(MappingError):
+        find_sources([str(tmp_path / "absent.jsonl")], "id=_id,foo=bar")
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_what_to_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed_command, "_plan", lambda *_: nullcontext(PLAN))
+    monkeypatch.setenv("AKIN_DATA", str(tmp_path / "data"))
+    source = write(tmp_path / "papers.jsonl", generated_papers(3))
+    (tmp_path / "file").touch()
+    done = CliRunner().invoke(app, ["embed", str(source), "--to", str(tmp_path / "file")])
+    assert isinstance(done.exception, PapersUnusable)
+    assert str(done.exception) == f"cannot write {tmp_path}/file: File exists. Name another folder by --to."
