@@ -52,8 +52,8 @@ def test_a_key_is_made_shown_once_replaced_and_revoked(data: Path) -> None:
     ("words", "said"),
     [
         (("list",), "akin keys create NAME"),
-        (("revoke", "nobody"), "no key nobody"),
-        (("rotate", "nobody"), "no key nobody"),
+        (("revoke", "nobody"), "akin keys create NAME"),
+        (("rotate", "nobody"), "akin keys create NAME"),
         (("create", "two words"), "no name of a key"),
         (("create", "a", "--scopes", "all"), "scopes are search, embed, admin"),
         (("create", "a", "--scopes", ","), "at least one"),
@@ -65,6 +65,16 @@ def test_what_cannot_be_done_is_said_in_a_line(data: Path, words: tuple[str, ...
     assert isinstance(failed.exception, KeysError)
     assert said in str(failed.exception)
     assert not (data / "keys.json").exists()
+
+
+@pytest.mark.parametrize("command", ["revoke", "rotate"])
+def test_a_name_that_no_key_has_is_said_and_changes_nothing(data: Path, command: str) -> None:
+    assert run("create", "somebody").exit_code == 0
+    before = (data / "keys.json").read_bytes()
+    failed = run(command, "nobody")
+    assert isinstance(failed.exception, KeysError)
+    assert "no key nobody" in str(failed.exception)
+    assert (data / "keys.json").read_bytes() == before
 
 
 def test_another_file_may_be_named(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
