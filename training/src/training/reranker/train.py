@@ -38,7 +38,6 @@ def _run(options: argparse.Namespace) -> str:
     folder = options.folder or options.data / f"reranker-{digest}"
     groups = folder / GROUPS
     with translate_write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         if groups.exists():
             log_progress(f"{groups} is there already")
         else:
