@@ -153,8 +153,13 @@ def _require_queries(drawn: Sequence[_Drawn], papers: Sequence[Paper], kinds: Co
     """
     if any(each.searches for each in drawn):
         return
+    if not papers:
+        raise RelevanceError(
+            "there is no paper to make sets of: records without an abstract and withdrawn papers are left out. "
+            "Give other papers, or name their fields: --map"
+        )
     found = f"no kind of search has {FEWEST} queries in these {len(papers):,} papers"
-    if papers and not any(paper.abstract for paper in papers):
+    if not any(paper.abstract for paper in papers):
         raise RelevanceError(f"{found}: none has an abstract. Give papers with abstracts, or name their field: --map")
     pairs = (
         f", or more pairs of ids: the paper of a query cites {FEWEST_CITED} of them or more"

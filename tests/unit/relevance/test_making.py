@@ -169,6 +169,8 @@ def test_papers_without_abstracts_are_named_as_the_reason(tmp_path: Path) -> Non
     bare = [msgspec.structs.replace(paper, abstract="") for paper in made_papers()[:20]]
     with pytest.raises(RelevanceError, match=r"in these 20 papers: none has an abstract\. Give papers with"):
         make_sets(bare, tmp_path / "sets")
+    with pytest.raises(RelevanceError, match="no paper to make sets of: records without an abstract and withdrawn"):
+        make_sets([], tmp_path / "sets")
 
 
 def test_a_failure_leaves_the_sets_and_the_larger_corpus_that_are_there(tmp_path: Path) -> None:

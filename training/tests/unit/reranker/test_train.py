@@ -44,3 +44,10 @@ def test_papers_that_cannot_be_read_are_named_once_and_leave_no_folder(
     assert train.main([f"--data={tmp_path / 'data'}", f"--papers={papers}", "--json"]) == 1
     assert capsys.readouterr().err.splitlines()[-1] == f"train: {papers}: is empty"
     assert not (tmp_path / "data").exists()
+
+
+def test_a_key_that_does_not_exist_ends_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        train.main(["--data=data", "--papers=papers", "--foo=1"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("error: unrecognized arguments: --foo=1")
