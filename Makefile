@@ -49,6 +49,15 @@ gradio_ui/katex/VERSION: gradio_ui/katex_files.py .venv/ready
 	$(uv) pip install -q --python .venv-training/bin/python --no-deps --no-build-isolation --editable . --editable training
 	touch $@
 
+.venv-transformers5/ready: training/transformers5.lock .venv-training/ready | $(uv)
+	@echo "setting up .venv-transformers5 (as .venv-training, with transformers 5)"
+	$(uv) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv-transformers5
+	$(uv) pip install -q --python .venv-transformers5/bin/python -r training/torch.txt
+	$(uv) pip install -q --python .venv-transformers5/bin/python --no-deps --require-hashes -r training/requirements.lock
+	$(uv) pip install -q --python .venv-transformers5/bin/python --no-deps --require-hashes -r training/transformers5.lock
+	$(uv) pip install -q --python .venv-transformers5/bin/python --no-deps --no-build-isolation --editable . --editable training
+	touch $@
+
 # An environment of one lock: its name, the lock, and what it is for.
 define environment
 .venv-$(1)/ready: $(2) | $(uv)
@@ -311,9 +320,10 @@ e2e: setup browser ## the page in a real browser, over any papers: CORPUS=file (
 	E2E_CORPUS="$(if $(filter sample,$(CORPUS)),,$(abspath $(CORPUS)))" .venv/bin/python -m pytest tests/e2e
 
 .PHONY: test-long
-test-long: setup dist .venv-dvc/ready ## tests that take minutes: 150,000 papers, checked row by row; the GPU check on the CPU; every named encoder; the wheels, installed; DVC
+test-long: setup dist .venv-dvc/ready .venv-transformers5/ready ## tests that take minutes: 150,000 papers, checked row by row; the GPU check on the CPU; every named encoder; the wheels, installed; DVC
 	.venv/bin/python -m pytest -m long tests/long
 	.venv-training/bin/python -m pytest -c training/pyproject.toml -m long training/tests
+	.venv-transformers5/bin/python -m pytest -c training/pyproject.toml -m "long or not long" training/tests/integration/test_recipes.py
 
 .venv-faiss-gpu/ready: requirements/all.lock requirements/service-gpu.lock pyproject.toml | $(uv)
 	@echo "setting up .venv-faiss-gpu (as .venv, with FAISS for GPUs and CUDA's libraries in place of faiss-cpu)"
@@ -369,4 +379,4 @@ format: .venv/ready ## rewrite the code in the project's format
 
 .PHONY: clean
 clean: ## remove the environments (data/ stays)
-	rm -rf .venv .venv-training .venv-loadtests .venv-peers .venv-infinity .venv-retrieval .venv-dvc .venv-fuzz .venv-audit .venv-docs .venv-ray .triton
+	rm -rf .venv .venv-training .venv-transformers5 .venv-loadtests .venv-peers .venv-infinity .venv-retrieval .venv-dvc .venv-fuzz .venv-audit .venv-docs .venv-ray .triton

@@ -125,9 +125,6 @@ def distractors(
 
         with read_papers(corpus_path(read_settings(), source), mapping) as papers:
             drawn = write_distractors(papers, path, count=most, seed=seed)
-    if not drawn:
-        path.unlink()
-        raise PapersUnusable(f"{source} has no paper with a title or an abstract that is not withdrawn.")
     say(f"{path}: {len(drawn):,} papers")
 
 

@@ -80,7 +80,7 @@ def reranker_arguments(settings: Settings, overrides: list[str]) -> list[str]:
     """Return the options of `training.reranker.train` for words of the form KEY=VALUE.
 
     Raises:
-        BadSetting: A word has another form.
+        BadSetting: A word has another form, or there are no papers.
     """
     arguments = ["--data", str(settings.data / "training")]
     for word in overrides:
@@ -90,6 +90,8 @@ def reranker_arguments(settings: Settings, overrides: list[str]) -> list[str]:
         if key == "papers":
             value = str(corpus_path(settings, value))
         arguments.append(f"--{key.replace('_', '-')}={value}")
+    if not any(each.startswith("--papers=") for each in arguments):
+        raise BadSetting("reranker needs papers to train on: papers=FILE, papers=sample, or the folder of a run.")
     return arguments
 
 

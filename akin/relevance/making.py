@@ -18,7 +18,7 @@ from akin.relevance.kinds import KINDS, Pool, Search
 from akin.relevance.kinds.citations import FEWEST_CITED
 from akin.relevance.kinds.words import same_text
 from akin.relevance.loaders.inside import place_inside, write_distractors
-from akin.relevance.writing import write_folder, write_judgements, write_lines, write_set
+from akin.relevance.writing import require_replaceable, write_folder, write_judgements, write_lines, write_set
 
 RULES_VERSION = 2
 """Increase this number when a rule changes: sets of two versions must not be compared."""
@@ -49,6 +49,25 @@ class MadeSet:
     queries: int = 0
     passages: int = 0
     distractors: int = 0
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Queries of a set that is not written yet.
+
+    Attributes:
+        name: name of its folder.
+        about: content of its `set.json`.
+        candidates: searches that the rule found.
+        searches: searches that were drawn; empty if there were too few.
+        absent: ids of all papers that may answer one of them.
+    """
+
+    name: str
+    about: Mapping[str, Any]
+    candidates: int
+    searches: list[Search]
+    absent: set[str]
 
 
 def make_sets(
@@ -83,26 +102,23 @@ def make_sets(
         report: takes a line of progress.
 
     Raises:
-        RelevanceError: A kind does not exist, no kind has enough queries, or a folder cannot be written.
+        RelevanceError: A kind does not exist, no kind has enough queries, or a folder cannot be written. Nothing is
+            written if a kind or the papers are the reason, or a folder that is no collection.
     """
     if kinds is None:
         kinds = [kind for kind in KINDS if kind != "citations" or citations is not None]
     if "citations" in kinds and citations is None:
         raise RelevanceError("the kind `citations` needs a file of who cites whom: give --citations FILE.")
-    if unknown := next((kind for kind in kinds if kind not in KINDS), None):
-        raise RelevanceError(f"there is no kind of search called {unknown!r}; choose from: {', '.join(KINDS)}.")
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise RelevanceError(f"there is no kind of search called {unknown[0]!r}; choose from: {', '.join(KINDS)}.")
     sample: Reservoir[Paper] = Reservoir(max(POOL, distractors), seed)
     for paper in papers:
         if not paper.withdrawn:
             sample.offer(paper)
     pool = Pool(sample.items, citations)
     report(f"{len(pool.papers):,} papers to make sets of")
-    corpus: frozenset[str] = frozenset()
-    if distractors:
-        corpus = write_distractors(pool.papers, folder / DISTRACTORS, count=distractors, seed=seed)
-        report(f"{len(corpus):,} papers of the larger corpus in {folder / DISTRACTORS}")
-    made: list[MadeSet] = []
-    for kind in kinds:
+    drawn: list[_Drawn] = []
+    for kind in dict.fromkeys(kinds):
         searches = _distinct(KINDS[kind](pool, seed))
         for name, part in _by_date(kind, searches, since):
             about = {
@@ -114,16 +130,43 @@ def make_sets(
                 "trained": False,
                 "source": {**(source or {}), "papers": len(pool.papers)},
             }
-            made.append(_make(pool, part, folder / name, about, queries, corpus))
-            report(f"{name}: {made[-1].queries:,} queries out of {made[-1].candidates:,}")
-    if not any(each.queries for each in made):
-        pairs = (
-            f", or more pairs of ids: the paper of a query cites {FEWEST_CITED} of them or more"
-            if "citations" in kinds
-            else ""
+            chosen, absent = _choose(pool, part, queries, seed)
+            drawn.append(_Drawn(name, about, len(part), chosen if len(chosen) >= FEWEST else [], absent))
+            report(f"{name}: {len(drawn[-1].searches):,} queries out of {len(part):,}")
+    _require_queries(drawn, pool.papers, kinds)
+    for each in drawn:
+        if each.searches:
+            require_replaceable(folder / each.name)
+            require_replaceable(folder / f"{each.name}-large")
+    corpus: frozenset[str] = frozenset()
+    if distractors:
+        corpus = write_distractors(pool.papers, folder / DISTRACTORS, count=distractors, seed=seed)
+        report(f"{len(corpus):,} papers of the larger corpus in {folder / DISTRACTORS}")
+    return [_write(each, folder / each.name, corpus) for each in drawn]
+
+
+def _require_queries(drawn: Sequence[_Drawn], papers: Sequence[Paper], kinds: Collection[str]) -> None:
+    """Check that there is a set to write.
+
+    Raises:
+        RelevanceError: No kind has enough queries; the message says what the papers lack.
+    """
+    if any(each.searches for each in drawn):
+        return
+    if not papers:
+        raise RelevanceError(
+            "there is no paper to make sets of: records without an abstract and withdrawn papers are left out. "
+            "Give other papers, or name their fields: --map"
         )
-        raise RelevanceError(f"no kind of search has {FEWEST} queries in these papers. Give more papers{pairs}.")
-    return made
+    found = f"no kind of search has {FEWEST} queries in these {len(papers):,} papers"
+    if not any(paper.abstract for paper in papers):
+        raise RelevanceError(f"{found}: none has an abstract. Give papers with abstracts, or name their field: --map")
+    pairs = (
+        f", or more pairs of ids: the paper of a query cites {FEWEST_CITED} of them or more"
+        if "citations" in kinds
+        else ""
+    )
+    raise RelevanceError(f"{found} (queries of several papers are left out). Give more papers{pairs}.")
 
 
 def _distinct(searches: Iterable[Search]) -> list[Search]:
@@ -143,12 +186,11 @@ def _by_date(kind: str, searches: list[Search], since: date | None) -> Iterator[
     yield f"{kind}-since-{since}", new
 
 
-def _make(
-    pool: Pool, searches: list[Search], folder: Path, about: Mapping[str, Any], most: int, corpus: frozenset[str]
-) -> MadeSet:
-    chosen, absent = _choose(pool, searches, most, about["seed"])
-    made = MadeSet(folder.name, about["kind"], len(searches))
-    if len(chosen) < FEWEST:
+def _write(drawn: _Drawn, folder: Path, corpus: frozenset[str]) -> MadeSet:
+    """Write a set, alone and inside the larger corpus; nothing if it has no searches."""
+    chosen, absent, about = drawn.searches, drawn.absent, drawn.about
+    made = MadeSet(drawn.name, about["kind"], drawn.candidates)
+    if not chosen:
         return made
     passages: dict[str, tuple[str, str]] = {}
     for search in chosen:

@@ -54,14 +54,23 @@ def write_judgements(folder: Path, qrels: Mapping[str, Mapping[str, int]]) -> No
             file.writelines(f"{query}\t{passage}\t{gain}\n" for passage, gain in gains.items())
 
 
+def require_replaceable(folder: Path) -> None:
+    """Check that a folder is free, or holds a collection that may be replaced.
+
+    Raises:
+        RelevanceError: It holds something else.
+    """
+    if folder.exists() and not any((folder / name).is_file() for name in (CORPUS, QUERIES, SET)):
+        raise RelevanceError(f"{folder} exists and is not a test collection, so it is not replaced. Name another.")
+
+
 def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a new folder, and put it in the place of a collection that is already there.
 
     Raises:
         RelevanceError: The folder holds something else than a collection, or cannot be written.
     """
-    if folder.exists() and not any((folder / name).is_file() for name in (CORPUS, QUERIES, SET)):
-        raise RelevanceError(f"{folder} exists and is not a test collection, so it is not replaced. Name another.")
+    require_replaceable(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))

@@ -126,6 +126,51 @@ def build_adapter(folder: Path, layers: int = LAYERS) -> Path:
     return folder
 
 
+def save_nomic_of_the_hub(folder: Path) -> tuple[Any, Path]:
+    """Write a NomicBERT with random weights under the names of the hub's own code, and return it and its folder.
+
+    It has the sizes of nomic-embed-text-v1.5, except for its words.
+    """
+    import torch
+    import transformers
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    own = _tokenizer("nomic_bert")
+    own.save_pretrained(folder)
+    model = transformers.NomicBertModel(transformers.NomicBertConfig(vocab_size=len(own))).eval()
+    names = {
+        "embeddings.LayerNorm": "emb_ln",
+        "self_attn.o_proj": "attn.out_proj",
+        "up_proj": "fc11",
+        "gate_proj": "fc12",
+        "down_proj": "fc2",
+        "post_attention_layernorm": "norm1",
+        "post_mlp_layernorm": "norm2",
+    }
+    weights = {}
+    for name, value in model.state_dict().items():
+        renamed = f"encoder.{name}" if name.startswith("layers.") else name
+        for read, saved in names.items():
+            renamed = renamed.replace(read, saved)
+        weights[renamed] = value.contiguous()
+    for layer in range(model.config.num_hidden_layers):
+        three = [weights.pop(f"encoder.layers.{layer}.self_attn.{part}_proj.weight") for part in "qkv"]
+        weights[f"encoder.layers.{layer}.attn.Wqkv.weight"] = torch.cat(three)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    code = "nomic-ai/nomic-bert-2048--modeling_hf_nomic_bert.NomicBert"
+    settings = {
+        "model_type": "nomic_bert",
+        "auto_map": {"AutoConfig": f"{code}Config", "AutoModel": f"{code}Model"},
+        "activation_function": "swiglu",
+        "n_embd": 768, "n_layer": 12, "n_head": 12, "n_inner": 3072, "n_positions": 8192,
+        "rotary_emb_base": 1000, "rotary_emb_fraction": 1.0, "layer_norm_epsilon": 1e-12,
+        "vocab_size": len(own), "type_vocab_size": 2,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(settings))
+    return model, folder
+
+
 def sentences(count: int, seed: int = 0) -> list[str]:
     """Return sentences of invented words, from one word to more than a model reads."""
     rng = random.Random(seed)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from akin.relevance.collection import Collection
 from akin.relevance.errors import RelevanceError
-from akin.relevance.loaders.beir import SPLITS, is_beir, read_beir
+from akin.relevance.loaders.beir import JUDGEMENTS, SPLITS, is_beir, read_beir
 from akin.relevance.loaders.csfcube import is_csfcube, read_csfcube
 from akin.relevance.loaders.dataset_parts import has_parts, read_parts
 from akin.relevance.loaders.doris_mae import is_doris_mae, read_doris_mae
@@ -89,7 +89,12 @@ def format_of(folder: Path) -> str | None:
 
 
 def _read(folder: Path) -> list[Collection]:
-    if folder.suffix in SPLITS and folder.is_file():
+    if folder.is_file():
+        if folder.suffix not in SPLITS or folder.resolve().parent.name != JUDGEMENTS:
+            raise RelevanceError(
+                f"{folder} is a file. Give the folder of a test collection, or one of its files of judgements, such as "
+                f"scifact/{JUDGEMENTS}/train.tsv."
+            )
         return read_beir(folder.resolve().parent.parent, folder)
     if found := _fitting(folder):
         return found.read(folder)
@@ -97,6 +102,8 @@ def _read(folder: Path) -> list[Collection]:
         inside = [(each, path) for path in sorted(folder.iterdir()) if path.is_dir() and (each := _fitting(path))]
         if inside:
             return [collection for each, path in inside for collection in each.read(path)]
+    if not folder.exists():
+        raise RelevanceError(f"{folder} does not exist. Give the folder of a test collection (docs/evaluation.md).")
     return read_beir(folder)  # names what is missing
 
 

@@ -14,6 +14,8 @@ from akin.relevance.errors import RelevanceError
 from akin.relevance.loaders.files import Row, json_file, json_lines, passage, table, text_of, whole_gain
 
 COLUMNS = ("query-id", "corpus-id", "score")
+JUDGEMENTS = "qrels"
+"""Folder of the files of judgements."""
 SPLITS = (".tsv", ".jsonl")
 """Ends of the names of files of judgements."""
 
@@ -95,7 +97,7 @@ def _packed(path: Path) -> Path:
 
 
 def _splits(folder: Path) -> list[Path]:
-    return sorted(path for end in SPLITS for path in (folder / "qrels").glob(f"*{end}"))
+    return sorted(path for end in SPLITS for path in (folder / JUDGEMENTS).glob(f"*{end}"))
 
 
 def _qrels_file(folder: Path) -> Path:

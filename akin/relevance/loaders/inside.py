@@ -68,18 +68,21 @@ def write_distractors(papers: Iterable[Paper], path: Path, *, count: int, seed: 
     """Write a sample of papers as one file that several sets are put into, and return their ids.
 
     Raises:
-        RelevanceError: The file cannot be written.
+        RelevanceError: No paper is left to draw, or the file cannot be written.
     """
     sample: Reservoir[Paper] = Reservoir(count, seed)
     for paper in papers:
         if not paper.withdrawn and (paper.title or paper.abstract):
             sample.offer(paper)
+    if not sample.items:
+        raise RelevanceError(f"no paper for {path} has a title or an abstract and is not withdrawn. Give other papers.")
     aside = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_lines(aside, ({"_id": each.id, "title": each.title, "text": each.abstract} for each in sample.items))
         publish_file(aside, path)
     except OSError as error:
+        aside.unlink(missing_ok=True)
         raise RelevanceError(f"cannot write {path}: {error.strerror}.") from error
     return frozenset(paper.id for paper in sample.items)
 

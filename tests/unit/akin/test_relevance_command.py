@@ -70,16 +70,19 @@ def test_a_larger_corpus_is_drawn_from_all_papers_of_a_file(corpus: Path, tmp_pa
 
 def test_a_file_without_papers_gives_no_larger_corpus(tmp_path: Path) -> None:
     empty, path = tmp_path / "empty.jsonl", tmp_path / "distractors.jsonl"
+    path.write_text("an earlier one")
     empty.write_text('{"_id": "1", "title": "", "text": ""}\n')
     done = CliRunner().invoke(app, ["relevance", "distractors", str(empty), str(path), *FIELDS])
     assert isinstance(done.exception, PapersUnusable)
-    assert not path.exists()
+    assert "has a title or an abstract and is not withdrawn. Give other papers." in str(done.exception)
+    assert path.read_text() == "an earlier one"
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
         (["--since", "2025"], "--since 2025: give a day as 2025-01-01"),
+        (["--kinds", ","], "no kind of search called ''; choose from: question"),
         (["--kinds", "author"], "no kind of search called 'author'; choose from: question"),
     ],
 )

@@ -27,3 +27,8 @@ def test_words_become_options(settings: Settings, tmp_path: Path) -> None:
 def test_another_word_is_refused(settings: Settings, word: str) -> None:
     with pytest.raises(BadSetting, match="KEY=VALUE"):
         reranker_arguments(settings, [word])
+
+
+def test_papers_must_be_named(settings: Settings) -> None:
+    with pytest.raises(BadSetting, match="needs papers to train on: papers=FILE"):
+        reranker_arguments(settings, ["minutes=3"])

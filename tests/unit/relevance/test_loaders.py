@@ -237,7 +237,7 @@ def test_a_folder_of_collections_of_several_formats_is_all_of_them(tmp_path: Pat
         read_collection(tmp_path)
     with pytest.raises(RelevanceError, match=r"other/queries\.jsonl cannot be read"):
         read_collection(tmp_path / "other")
-    with pytest.raises(RelevanceError, match=r"none/queries\.jsonl cannot be read"):
+    with pytest.raises(RelevanceError, match=r"none does not exist"):
         read_collection(tmp_path / "none")
 
 
@@ -283,6 +283,14 @@ def test_a_broken_file_is_named_with_its_place_and_the_reason(
     (folder / file).write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(RelevanceError, match=complaint):
         _ = [each.passages for each in read_collections([folder])]
+
+
+def test_a_file_and_a_folder_that_is_not_there_are_named_as_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl").write_text("{}\n")
+    with pytest.raises(RelevanceError, match=r"corpus\.jsonl is a file\. Give the folder of a test collection, or one"):
+        read_collections([tmp_path / "corpus.jsonl"])
+    with pytest.raises(RelevanceError, match=r"nothere does not exist\. Give the folder"):
+        read_collections([tmp_path / "nothere"])
 
 
 def test_each_folder_is_read_as_its_own_format(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from datetime import date
 from itertools import product
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from akin.papers import Author, Paper
@@ -162,6 +163,37 @@ def test_too_few_papers_make_no_set_and_say_so(tmp_path: Path) -> None:
         make_sets(made_papers(), tmp_path / "sets", kinds=["author"])
     with pytest.raises(RelevanceError, match="or more pairs of ids: the paper of a query cites 3 of them or more"):
         make_sets(made_papers(), tmp_path / "sets", kinds=["citations"], citations={"a": frozenset(["b"])})
+
+
+def test_papers_without_abstracts_are_named_as_the_reason(tmp_path: Path) -> None:
+    bare = [msgspec.structs.replace(paper, abstract="") for paper in made_papers()[:20]]
+    with pytest.raises(RelevanceError, match=r"in these 20 papers: none has an abstract\. Give papers with"):
+        make_sets(bare, tmp_path / "sets")
+    with pytest.raises(RelevanceError, match="no paper to make sets of: records without an abstract and withdrawn"):
+        make_sets([], tmp_path / "sets")
+
+
+def test_a_failure_leaves_the_sets_and_the_larger_corpus_that_are_there(tmp_path: Path) -> None:
+    folder = tmp_path / "sets"
+    with pytest.raises(RelevanceError, match="no kind of search has 10 queries"):
+        make_sets(made_papers()[:5], folder)
+    assert not folder.exists()
+    make_sets(made_papers(), folder, kinds=["title"], queries=20)
+    (folder / "claim").mkdir()
+    (folder / "claim/mine.txt").write_text("notes")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(RelevanceError, match="claim exists and is not a test collection"):
+        make_sets(made_papers(), folder, kinds=["title", "claim"], seed=2)
+    with pytest.raises(RelevanceError, match="no kind of search has 10 queries"):
+        make_sets(made_papers()[:5], folder)
+    with pytest.raises(RelevanceError, match="no kind of search called ''; choose from"):
+        make_sets(made_papers(), folder, kinds=[""])
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_kind_that_is_named_twice_makes_one_set(tmp_path: Path) -> None:
+    made = make_sets(made_papers(), tmp_path / "sets", kinds=["title", "title"], distractors=0)
+    assert [each.name for each in made] == ["title"]
 
 
 def beir(folder: Path) -> Path:

@@ -10,9 +10,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from optimum.exporters.onnx import onnx_export_from_model
 
-from training.compression.onnx_export import keep_only
+from training.compression.onnx_export import Vectors, trace
 from training.compression.simplify import simplify
 from training.registry import source
 
@@ -28,10 +27,8 @@ def traced(folder: Path, scratch: Path) -> onnx.ModelProto:
         if name.endswith("bias"):
             # Untrained biases are all zero, and tracing merges equal constants.
             torch.nn.init.normal_(parameter, std=0.02)
-    onnx_export_from_model(model, scratch, task="feature-extraction", opset=18, do_validation=False)
-    graph = onnx.load(scratch / "model.onnx")
-    keep_only(graph.graph, "sentence_embedding", "embedding")
-    return graph
+    trace(Vectors(*model), scratch / "model.onnx")
+    return onnx.load(scratch / "model.onnx")
 
 
 def run(model: onnx.ModelProto, feed: dict[str, Any]) -> Any:

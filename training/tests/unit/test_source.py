@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from training.errors import SourceError
+from training.errors import SourceError, UnsupportedModel
 from training.registry import source
 
 
@@ -76,3 +76,16 @@ def test_the_shipped_encoder_is_written_from_its_weights_and_its_packaged_base()
     moved = [float((model[name] - original[name]).norm() / original[name].norm()) for name in matrices]
     assert 0.001 < sum(moved) / len(moved) < 0.05
     assert source.resolve(source.SHIPPED).location == found.location
+
+
+def test_a_recipe_of_a_later_transformers_is_refused_with_the_environment_that_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import transformers
+
+    monkeypatch.setattr(transformers, "__version__", "4.57.6")
+    with pytest.raises(
+        UnsupportedModel, match=r"needs transformers 5, and .* has 4\.57\.6\. Run `make .*5/ready`"
+    ) as told:
+        source.load(source.resolve("nomic-embed-text-v1.5"))
+    assert "AKIN_TRAINING_PYTHON=.venv-transformers5/bin/python" in str(told.value)

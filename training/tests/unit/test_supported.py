@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -175,3 +176,12 @@ def test_a_model_without_pooling_needs_one_to_be_named(bert: Path) -> None:
         source.resolve(str(base))
     model = source.load(source.resolve(str(base), pooling="cls"))
     assert model[1].pooling_mode == "cls"
+
+
+def test_sizes_that_transformers_did_not_read_are_refused() -> None:
+    read = {"model_type": "nomic_bert", "hidden_size": 768, "num_hidden_layers": 12}
+    supported.require_read(SimpleNamespace(**read, n_layer=12, n_embd=768, n_inner=None), "mine")
+    with pytest.raises(UnsupportedModel, match=r"mine was saved for code .* num_hidden_layers=12 where .* n_layer=6"):
+        supported.require_read(SimpleNamespace(**read, n_layer=6), "mine")
+    with pytest.raises(UnsupportedModel, match="mine has layers of several experts"):
+        supported.require_read(SimpleNamespace(**read, num_experts=8), "mine")

@@ -42,6 +42,7 @@ from training.registry import source, supported
 FP32 = "FP32"
 SHIPPED = "INT8"
 _ROUNDS = 9
+_SECONDS_BETWEEN_REPORTS = 10
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,11 @@ def _openvino_peer(variant: Variant, wanted: str | None, folder: Path, papers: P
 def _milliseconds(made: Mapping[str, Made], texts: list[str], rounds: int) -> dict[str, dict[str, float]]:
     """Return the median time for a text by variant and runtime. Every round runs all, so load affects all alike."""
     taken: dict[str, dict[str, list[float]]] = {name: {each: [] for each in one.encoders} for name, one in made.items()}
-    for _ in range(1 + rounds):
+    reported = time.monotonic()
+    for number in range(1 + rounds):
+        if time.monotonic() - reported >= _SECONDS_BETWEEN_REPORTS:
+            reported = time.monotonic()
+            log_progress(f"  {number} of {1 + rounds} rounds")
         for name, one in made.items():
             for runtime, encode in one.encoders.items():
                 start = time.perf_counter()
@@ -334,7 +339,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Export an encoder in several ways and measure what each costs in relevance and gains in time.",
     )
     parser.add_argument("what", choices=sorted(VARIANTS), help="the variants to compare")
-    parser.add_argument("--source", metavar="MODEL", help="a folder or a hub id (default: the packaged model)")
+    parser.add_argument(
+        "--source",
+        metavar="MODEL",
+        default=source.SHIPPED,
+        help=f"a recipe's name, a folder or a hub id (default: {source.SHIPPED}, as for an export)",
+    )
     parser.add_argument("--calibration", metavar="PAPERS", type=Path, required=True, help="papers to calibrate with")
     parser.add_argument("--map", metavar="FIELDS", help="the fields of that file, such as id=_id,title=title")
     parser.add_argument(

@@ -268,9 +268,7 @@ def _convert(
 
 def _quiet() -> None:
     """Silence the warnings and progress bars of libraries: they concern these libraries, not this command."""
-    from optimum.utils import logging as optimum_logging
-    from transformers.utils import logging as transformers_logging
+    from transformers.utils import logging
 
-    for logging in (optimum_logging, transformers_logging):
-        logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it has no annotations
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it has no annotations
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it has no annotations

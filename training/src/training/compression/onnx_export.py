@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 import torch
-from optimum.exporters.onnx import onnx_export_from_model
 from torch import nn
 
 from training.compression.simplify import simplify
@@ -24,7 +23,10 @@ if TYPE_CHECKING:
 
 OPSET = 18
 OUTPUT = "embedding"
-KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
+INPUTS = ("input_ids", "attention_mask")
+"""Inputs of an encoder's graph. A text alone has one token type, which the architectures take by default."""
+
+KNOWN_INPUTS = frozenset({*INPUTS, "token_type_ids"})
 """Inputs that the runtime of a version can feed."""
 
 
@@ -41,7 +43,18 @@ class _Cut(nn.Module):
         return features
 
 
-class _StaticGraph(nn.Module):
+class Vectors(nn.Sequential):
+    """Modules of a model as a function of token ids and mask."""
+
+    def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+        """Return the vectors of texts, of which `INPUTS` are given."""
+        features = dict(zip(INPUTS, tensors, strict=True))
+        for module in self:
+            features = module(features)
+        return features["sentence_embedding"]
+
+
+class _StaticVectors(nn.Module):
     """Model of word vectors on rows of padded token ids, where `StaticEmbedding` reads one row with offsets."""
 
     def __init__(self, model: SentenceTransformer) -> None:
@@ -68,28 +81,35 @@ def export_onnx(model: SentenceTransformer, scratch: Path, dimensions: int | Non
         dimensions: dimensions to keep of each vector, which is then normalised again; None keeps all.
 
     Raises:
-        UnsupportedModel: The exporter does not support a module, or the graph has inputs that a text cannot give.
+        UnsupportedModel: The model cannot be traced.
     """
     whole = _cut(model, dimensions) if dimensions else model
     graph_file = scratch / "model.onnx"
-    with warnings.catch_warnings():
+    vectors = _StaticVectors(whole) if is_static(model) else Vectors(*whole)
+    try:
+        trace(vectors, graph_file)
+    except (RuntimeError, ValueError, TypeError, KeyError, torch.onnx.errors.OnnxExporterError) as error:
+        raise UnsupportedModel(f"this model cannot be exported to ONNX: {error}") from error
+    return simplify(onnx.load(graph_file))
+
+
+def trace(module: nn.Module, path: Path) -> None:
+    """Write a module's graph with dynamic numbers of texts and tokens; it takes the inputs `INPUTS`."""
+    axes = {0: "batch_size", 1: "sequence_length"}
+    example = torch.ones((2, 16), dtype=torch.int64)
+    with warnings.catch_warnings(), torch.no_grad():
         # Tracing warns of every branch on a shape. The parity check, on texts of many lengths, finds harmful ones.
         warnings.simplefilter("ignore")
-        try:
-            if is_static(model):
-                _export_static(whole, graph_file)
-            else:
-                onnx_export_from_model(whole, scratch, task="feature-extraction", opset=OPSET, do_validation=False)
-        except (ValueError, KeyError, NotImplementedError, AttributeError) as error:
-            raise UnsupportedModel(f"this model cannot be exported to ONNX: {error}") from error
-    if not graph_file.is_file():
-        raise UnsupportedModel("this model's export is not one graph, model.onnx; only text encoders are supported.")
-    exported = onnx.load(graph_file)
-    keep_only(exported.graph, "sentence_embedding", OUTPUT)
-    unknown = sorted({value.name for value in exported.graph.input} - KNOWN_INPUTS)
-    if unknown:
-        raise UnsupportedModel(f"the graph needs the inputs {', '.join(unknown)}, which a text cannot give.")
-    return simplify(exported)
+        torch.onnx.export(
+            module.eval(),
+            (example, example),
+            path,
+            input_names=list(INPUTS),
+            output_names=[OUTPUT],
+            dynamic_axes={**dict.fromkeys(INPUTS, axes), OUTPUT: {0: "batch_size"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
 
 
 def _cut(model: SentenceTransformer, dimensions: int) -> SentenceTransformer:
@@ -102,41 +122,6 @@ def _cut(model: SentenceTransformer, dimensions: int) -> SentenceTransformer:
     return whole
 
 
-def _export_static(model: SentenceTransformer, path: Path) -> None:
-    example = torch.ones((2, 3), dtype=torch.int64)
-    axes = {0: "batch_size", 1: "sequence_length"}
-    torch.onnx.export(
-        _StaticGraph(model).eval(),
-        (example, example),
-        path,
-        input_names=["input_ids", "attention_mask"],
-        output_names=["sentence_embedding"],
-        dynamic_axes={"input_ids": axes, "attention_mask": axes, "sentence_embedding": {0: "batch_size"}},
-        opset_version=OPSET,
-        dynamo=False,
-    )
-
-
 def inputs(model: onnx.ModelProto) -> list[str]:
     """Return the names of the graph's inputs, in its order; they depend on the architecture."""
     return [value.name for value in model.graph.input]
-
-
-def keep_only(graph: onnx.GraphProto, output: str, renamed: str) -> None:
-    """Remove every output except one, and give it a new name.
-
-    Raises:
-        UnsupportedModel: The output does not exist.
-    """
-    kept = [value for value in graph.output if value.name == output]
-    if not kept:
-        found = ", ".join(value.name for value in graph.output)
-        raise UnsupportedModel(f"the graph has the outputs {found} but no {output}: the model has no pooling.")
-    del graph.output[:]
-    graph.output.extend(kept)
-    for node in graph.node:
-        for names in (node.input, node.output):
-            for index, name in enumerate(names):
-                if name == output:
-                    names[index] = renamed
-    graph.output[0].name = renamed

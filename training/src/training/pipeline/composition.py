@@ -69,4 +69,5 @@ def _one_line(error: Exception) -> str:
     """Return the message of a Hydra error in one line, with the options that it lists."""
     lines = [line.strip() for line in str(error).splitlines()]
     kept = [line for line in lines if line and not line.startswith(("full_key:", "object_type", "Config search path"))]
-    return " ".join(kept[:1] + [line for line in kept[1:] if not line.startswith(("provider=", "To append", "See "))])
+    found = kept[:1] + [line for line in kept[1:] if not line.startswith(("provider=", "To append", "See "))]
+    return f"{' '.join(found).rstrip('.')}."

@@ -95,7 +95,7 @@ class Configuration(Section, frozen=True):
     """Whole configuration of a run."""
 
     name: Annotated[str, explain("name of the experiment")]
-    seed: Annotated[int, explain("seed of every random choice")]
+    seed: Annotated[Count, explain("seed of every random choice")]
     matryoshka: Annotated[list[Positive] | None, explain("dimensions of a Matryoshka loss, such as `[384,128,64]`")]
     paths: Paths
     data: DataConfig

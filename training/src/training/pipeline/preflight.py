@@ -26,6 +26,8 @@ def check(configuration: Configuration) -> None:
         PublishError: The model repository cannot be written into.
     """
     for key, path in _files(configuration):
+        if path.is_dir():
+            raise ConfigurationError(f"{key}: {path} is a folder. Name a file in it.")
         if not path.is_file():
             raise ConfigurationError(f"{key}: there is no file {path}.")
     data = configuration.data

@@ -45,6 +45,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         abstract_as: `passage` if an abstract that looks for its neighbours is embedded as a passage; None for a query.
         dimensions: shorter lengths for which its vectors were trained (Matryoshka).
         figures: published figures.
+        transformers: first release of transformers that has its architecture, if the training environment's has not.
         trained: file of weights in `trained/`, for an encoder that this project trained.
         note: fact that a user must know.
     """
@@ -63,6 +64,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     abstract_as: str | None = None
     dimensions: tuple[int, ...] = ()
     figures: Figures = Figures()
+    transformers: int | None = None
     trained: str | None = None
     note: str = ""
 

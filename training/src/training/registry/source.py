@@ -124,6 +124,7 @@ def load(source: ModelSource) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize
 
+    _require_transformers(source)
     cached_only = not source.is_folder and not _reach_hub(source.location)
     settings: dict[str, Any] = {"local_files_only": cached_only, "model_kwargs": {"dtype": torch.float32}}
     try:
@@ -152,6 +153,23 @@ def load(source: ModelSource) -> SentenceTransformer:
         model.append(Normalize())
     model.eval()
     return model
+
+
+def _require_transformers(source: ModelSource) -> None:
+    """Check that the release of transformers has the architecture of a named recipe.
+
+    Raises:
+        UnsupportedModel: It has not.
+    """
+    import transformers
+
+    needed = source.recipe.transformers if source.recipe else None
+    if needed and int(transformers.__version__.split(".")[0]) < needed:
+        folder = f".venv-transformers{needed}"
+        raise UnsupportedModel(
+            f"{source.name} needs transformers {needed}, and this environment has {transformers.__version__}. Run "
+            f"`make {folder}/ready`, and export it with AKIN_TRAINING_PYTHON={folder}/bin/python."
+        )
 
 
 def _reach_hub(repository: str) -> bool:

@@ -26,6 +26,12 @@ LONGEST = 8192
 # Names that `encode_document` of sentence-transformers looks for, in its order.
 _PASSAGE_NAMES = ("document", "passage", "corpus")
 _MODULES = frozenset({"Transformer", "StaticEmbedding", "Pooling", "Dense", "LayerNorm", "Dropout", "Normalize"})
+_NAMES_OF_HUB_CODE = {
+    "n_embd": "hidden_size",
+    "n_layer": "num_hidden_layers",
+    "n_head": "num_attention_heads",
+    "n_inner": "intermediate_size",
+}
 _REASONS = {
     "Router": "sends queries and passages through different modules, and a version has one graph. Save one of the two "
     "as a model of its own",
@@ -49,12 +55,41 @@ def require_supported(model: SentenceTransformer, name: str) -> None:
         raise UnsupportedModel(f"{name} reads {', '.join(map(str, modalities))} as well as text; only text is served.")
     if is_static(model):
         return
+    transformer: Any = model[0]
+    require_read(transformer.auto_model.config, name)
     if not any(type(module).__name__ == "Pooling" for module in model):
         raise UnsupportedModel(f"{name} has no module Pooling: it makes a vector for each token, and not one a text.")
     if not getattr(model.tokenizer, "is_fast", False):
         raise UnsupportedModel(
             f"{name} has no fast tokenizer (tokenizer.json), which serving needs. Convert it with transformers "
             "(AutoTokenizer.from_pretrained(…, use_fast=True)) and save the model again, or choose another model."
+        )
+
+
+def require_read(config: Any, name: str) -> None:
+    """Check that transformers read the sizes of a model that was saved for code of its repository.
+
+    Such a configuration has names of its own, which transformers ignores: it takes its default sizes instead, and
+    random weights for what the file lacks.
+
+    Args:
+        config: configuration of the transformer, as transformers read it.
+        name: name of the model.
+
+    Raises:
+        UnsupportedModel: A size differs, or the layers hold experts.
+    """
+    for own, read in _NAMES_OF_HUB_CODE.items():
+        saved, used = getattr(config, own, None), getattr(config, read, None)
+        if None not in (saved, used) and saved != used:
+            raise UnsupportedModel(
+                f"{name} was saved for code of its repository, which is never run: transformers reads {read}={used} "
+                f"where its configuration has {own}={saved}. Choose a model that transformers itself saved."
+            )
+    if config.model_type == "nomic_bert" and getattr(config, "num_experts", 0):
+        raise UnsupportedModel(
+            f"{name} has layers of several experts, which transformers' own {config.model_type} has not. "
+            "Choose another model: akin encoder recipes"
         )
 
 

@@ -237,11 +237,14 @@ def write_groups(
     read = list(islice(_read(papers, mapping), most_papers))
     encode = sentence_encoder(model, device)
     count = 0
-    with translate_write_errors(output.parent), output.open("w", encoding="utf-8") as file:
-        for group in make_groups(read, encode, mining):
-            file.write(json.dumps(group, ensure_ascii=False) + "\n")
-            count += 1
+    with translate_write_errors(output.parent):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with output.open("w", encoding="utf-8") as file:
+            for group in make_groups(read, encode, mining):
+                file.write(json.dumps(group, ensure_ascii=False) + "\n")
+                count += 1
     if not count:
+        output.unlink()
         raise CorpusError(f"{papers} gives no groups: give more papers, fewer --negatives, or a smaller --margin.")
     return count
 
@@ -259,7 +262,7 @@ def _read(papers: Path, mapping: str | None) -> Iterator[Paper]:
         with read_papers(papers, mapping) as reader:
             yield from reader
     except PapersError as error:
-        raise CorpusError(f"{papers}: {error}") from error
+        raise CorpusError(str(error)) from error
 
 
 def mining_of(options: argparse.Namespace) -> Mining:

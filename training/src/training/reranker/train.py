@@ -38,7 +38,6 @@ def _run(options: argparse.Namespace) -> str:
     folder = options.folder or options.data / f"reranker-{digest}"
     groups = folder / GROUPS
     with translate_write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         if groups.exists():
             log_progress(f"{groups} is there already")
         else:
@@ -60,6 +59,8 @@ def _run(options: argparse.Namespace) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training.reranker.train",
+        # A wrong key of `akin train reranker` ends in one line, without the list of all options before it.
+        usage=argparse.SUPPRESS,
         description="Make candidates from papers and train a reranker on them.",
     )
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder for the training's own folder")

@@ -30,6 +30,8 @@ def test_every_experiment_composes(name: str) -> None:
         (["trainer.lerning_rate=1"], "trainer.lerning_rate"),
         (["+pairs.foo=1"], "foo"),
         (["trainer.epochs=0"], "trainer.epochs"),
+        (["seed=-1"], "`seed`"),
+        (["foo"], "missing EQUAL at '<EOF>'. See docs"),
         (["trainer.batch_size=many"], "trainer.batch_size"),
         (["data=papers"], "data.papers"),
         (["experiment=nonsense"], "experiment/nonsense"),

@@ -149,3 +149,13 @@ def test_a_refused_run_leaves_no_folder(
     assert run.main(["experiment=smoke", "data=papers", f"data.papers={papers}", FIELDS]) == 1
     assert "train: data.papers: training needs at least 334 different papers" in capsys.readouterr().err
     assert list((tmp_path / "data" / "training").iterdir()) == []
+
+
+def test_a_file_of_other_fields_names_the_key_of_the_fields(tmp_path: Path) -> None:
+    papers = tmp_path / "papers.csv"
+    papers.write_text("key,heading,words\n1,a title,an abstract\n")
+    chosen = ["experiment=smoke", "data=papers", f"data.papers={papers}"]
+    made = create_run(tmp_path / "run", compose(chosen))
+    with pytest.raises(CorpusError, match=r"""such as "data\.mapping='id=.*,title=title,abstract=text'\"$"""):
+        run_stages(made, run.UNTIL_PAIRS)
+    assert compose([*chosen, FIELDS]).data.mapping == "id=id,title=title,abstract=abstract,published=date"

@@ -28,6 +28,7 @@ def test_a_run_whose_inputs_exist_is_accepted_and_nothing_is_written(tmp_path: P
         ("compress.calibration=/nowhere.json", r"compress\.calibration: there is no file /nowhere\.json"),
         ("pairs.citations=/nowhere.jsonl", r"pairs\.citations: there is no file"),
         ("data.papers=/nowhere.jsonl", r"data\.papers: there is no file"),
+        ("data.papers=/tmp", r"data\.papers: /tmp is a folder\. Name a file in it"),
         ("model.source=/nowhere", r"model\.source: /nowhere is not a folder"),
         ("loss=contrastive", "labelled pairs"),
         ("paths.repository=/dev/null/repository", "AKIN_MODEL_REPOSITORY"),

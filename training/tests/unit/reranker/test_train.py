@@ -17,6 +17,7 @@ def test_it_makes_groups_once_and_a_model(
         made.append(papers)
         assert mining.kinds == ("title",)
         assert mining.negatives == 3
+        output.parent.mkdir(exist_ok=True)
         output.write_bytes(groups.read_bytes())
         return 320
 
@@ -33,3 +34,20 @@ def test_it_makes_groups_once_and_a_model(
     # Another setting is another training.
     assert train.main([*command, "--learning-rate=0.001"]) == 0
     assert json.loads(capsys.readouterr().out)["folder"] != first["folder"]
+
+
+def test_papers_that_cannot_be_read_are_named_once_and_leave_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    papers = tmp_path / "empty.jsonl"
+    papers.touch()
+    assert train.main([f"--data={tmp_path / 'data'}", f"--papers={papers}", "--json"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"train: {papers}: is empty"
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_key_that_does_not_exist_ends_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        train.main(["--data=data", "--papers=papers", "--foo=1"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("error: unrecognized arguments: --foo=1")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -138,7 +139,9 @@ def read_usable(path: Path, data: DataConfig, chosen: frozenset[int] | None = No
             usable = (paper for paper in reader if paper.title and paper.abstract)
             yield from (paper for position, paper in enumerate(usable) if chosen is None or position in chosen)
     except PapersError as error:
-        raise CorpusError(f"data.papers: {error}") from error
+        # Other commands take the fields by an option; here they are a key, with quotes for the shell and for Hydra.
+        advice = re.sub(r"--map (\S+)", r'''"data.mapping='\1'"''', str(error))
+        raise CorpusError(f"data.papers: {advice}") from error
 
 
 def fewest_papers(data: DataConfig) -> int:
