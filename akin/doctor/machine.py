@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from akin.doctor.finding import Finding, fail, gigabytes, ok, warn
 from akin.settings import EncoderSettings
+from akin.settings.cores import usable_cores
 from akin.stack_settings import Settings
 from akin.storage.cpu import cpu_features, cpu_fields
 
@@ -71,7 +71,7 @@ class Machine:
             architecture=platform.machine(),
             cpu=fields.get("model name") or platform.processor() or "unknown",
             features=cpu_features(),
-            cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+            cores=usable_cores(),
             quota=_quota(),
             memory=int(min(memory.total, limit or memory.total)),
             available=int(min(memory.available, limit or memory.available)),

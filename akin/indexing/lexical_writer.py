@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +16,7 @@ from akin.indexing.common_conditions import SAMPLED, FieldTerms, likely_conditio
 from akin.indexing.learned_weights import LearnedWeights
 from akin.papers import Paper
 from akin.papers.reservoir import Reservoir
+from akin.settings.cores import usable_cores
 from retrieval_service.adapters.common_rows import CommonRows, Condition, write_common_rows
 from retrieval_service.adapters.english import ENGLISH, EVERY_WORD, english_analyzer, name_analyzer, word_analyzer
 from retrieval_service.adapters.learned_words import FIELD, LEARNED
@@ -29,6 +32,7 @@ _NAMES = name_analyzer()
 _RANKING = english_analyzer()
 _TITLE_WEIGHT = 2  # a title describes a paper in few words, so its words count twice
 _WRITER_BYTES = 128 << 20
+_AT_ONCE = 32  # common conditions that are searched before their bitmaps are written
 
 
 class LexicalWriter:
@@ -130,11 +134,17 @@ class LexicalWriter:
         sample = [_fields(paper, words) for paper in self._sample.items]
         # The sample of a continued index holds only its few new papers, so the earlier conditions are added.
         likely = [*CommonRows(self._directory, stale=True).conditions, *likely_conditions(sample, papers)]
-        for condition in dict.fromkeys(likely):
+
+        def find(condition: Condition) -> Rows | None:
             query = Query.const_score_query(queries.condition_query(condition), 0.0)
             _, count = first_rows(searcher, query, 1)
-            if count >= min_papers(papers, len(condition[1])):
-                yield condition, first_rows(searcher, query, count)[0]
+            return first_rows(searcher, query, count)[0] if count >= min_papers(papers, len(condition[1])) else None
+
+        distinct = iter(dict.fromkeys(likely))
+        with ThreadPoolExecutor(usable_cores(), "common conditions") as threads:
+            while some := list(islice(distinct, _AT_ONCE)):  # memory for the rows of these
+                found = zip(some, threads.map(find, some), strict=True)
+                yield from ((condition, rows) for condition, rows in found if rows is not None)
 
     @contextmanager
     def _os_errors(self) -> Iterator[None]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from akin.edge import parse_origins
+from akin.settings.cores import usable_cores
 from akin.settings.places import (
     CollectionFolder,
     FeedbackFolder,
@@ -26,12 +26,6 @@ _OF_ANSWERS = (
     "dense_weight", "fusion", "gpu_float16", "gpu_index", "lexical_postings", "lexical_terms", "pool", "rerank_most",
     "rerank_weight", "text_weight", "vector_device",
 )  # fmt: skip
-
-
-def _cores() -> int:
-    """Return the number of cores that this process may use."""
-    # macOS and Windows do not tell a process's own cores.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _origins(value: str) -> str:
@@ -64,7 +58,7 @@ class ServiceSettings(
         "between them. Default: none.",
     )
     search_threads: int = Field(
-        default_factory=_cores,
+        default_factory=usable_cores,
         ge=1,
         le=256,
         description="Threads that search; FAISS and Tantivy use one each in a request. Default: one for each core.",
