@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from gradio_ui.client import RequestFailed, RequestRefused, SearchService
-from gradio_ui.pages.visit import VISIT, Visit, visit_of
+from gradio_ui.pages.visit import VISIT, Visit
 from gradio_ui.words import written
 
 FORMATS: Final = {"bibtex": "BibTeX", "ris": "RIS", "csl-json": "CSL-JSON"}
@@ -23,15 +23,14 @@ def citation_route(service: SearchService) -> Callable[[Request], Awaitable[Resp
     """Return the endpoint that answers with a paper's citation as text, or with the reason why there is none."""
 
     async def citation(request: Request) -> Response:
-        # The gate has read the query of the address, and leaves it out.
-        visit: Visit = request.scope.get(VISIT) or visit_of(request)
+        visit: Visit = request.scope[VISIT]  # read by the gate, which empties the query
         try:
             text = await service.citation(request.path_params["paper_id"], request.path_params["form"])
         except RequestRefused as error:
             return PlainTextResponse(written(error.said, visit.words), 404)
         except RequestFailed as error:
-            words = visit.words
-            return PlainTextResponse(words("citation.failed", reason=written(error.said, words)), 503)
+            reason = written(error.said, visit.words)
+            return PlainTextResponse(visit.words("citation.failed", reason=reason), 503)
         return PlainTextResponse(text)
 
     return citation

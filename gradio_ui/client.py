@@ -381,8 +381,7 @@ def _translate(response: httpx.Response) -> RequestFailed:
     except ValidationError:
         return AnswerNotUnderstood(note("service.silent", status=str(response.status_code)))
     if error.code in _ABOUT_KEYS:
-        address = without_credentials(str(response.url))
-        _log.error("%s does not accept this page's key (AKIN_API_KEY): %s", address, error.message)
+        _log.error("%s does not accept this page's key (AKIN_API_KEY): %s", response.url.netloc.decode(), error.message)
         return ServiceBusy(note("service.no_key"))
     said = of_error(error.code, error.message, error.detail)
     if error.code == "no_snapshot":

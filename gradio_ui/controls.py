@@ -57,7 +57,7 @@ def order_fact(answer: Answer, text: Words) -> str:
     if order is None:
         return ""
     which = text.count("order.all" if order.complete else "order.best", order.papers)
-    facts = [text(f"order.{order.by}_of", which=which) if order.by in SORTS_BY_FACT else which]
+    facts = [text(f"order.{order.by}_of", which=which) if order.by in SORTS_BY_FACT and order.papers > 1 else which]
     if order.half_life is not None:
         facts.append(text("order.half_life", years=text.decimal(f"{order.half_life:g}")))
     if order.diversity:

@@ -195,7 +195,7 @@ async def _refuse_method(scope: Scope, methods: Iterable[str], send: Send) -> No
 
 
 def _words(scope: Scope) -> Words:
-    """Return the texts in the language of a request; Gradio's script asks for none, so that of the page's address."""
+    """Return the texts in the language that a request asks for, or, as Gradio's script does not, its page's address."""
     connection = HTTPConnection(scope)
     page = parse_qs(connection.headers.get("referer", "").partition("#")[0].partition("?")[2])
     asked = connection.query_params.get("lang") or page.get("lang", [None])[0]

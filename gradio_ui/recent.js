@@ -113,7 +113,7 @@
     const list = place.querySelector("ul");
     list.replaceChildren(...entries.map((one) => {
       const item = document.createElement("li");
-      const link = Object.assign(document.createElement("a"), { href: one.address, textContent: named(one.address) });
+      const link = Object.assign(document.createElement("a"), { href: window.akinLink(one.address), textContent: named(one.address) });
       link.dataset.akinGo = "";
       const keep = Object.assign(document.createElement("button"), { type: "button", textContent: one.kept ? "★" : "☆" });
       keep.dataset.akinKeep = one.address;

@@ -241,8 +241,6 @@ def problem(error: RequestFailed, text: Words) -> str:
     """Return the explanation of a failed request and the next step."""
     kind = _kind(error)
     advice = ""
-    if isinstance(error, RequestRefused) and error.code == "unknown_paper":
-        advice = f"<p>{escape(text('paper.unknown_advice'))}</p>"
     if kind != "refused":
         advice = f"<p>{text.html('problem.again', advice=text.html(f'problem.{kind}_advice'))}</p>"
     title = escape(text(f"problem.{kind}"))

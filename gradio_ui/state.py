@@ -26,8 +26,6 @@ FURTHEST_OFFSET: Final = 1000
 """The largest offset that the service accepts."""
 _MOST_FIELDS: Final = 200
 _SHOWN_OF_A_BAD_VALUE: Final = 40
-_REFERENCE: Final = re.compile(r"^\s{0,8}(?:\[\d{1,4}\]|\(?\d{1,3}[.)])\s", re.MULTILINE)
-_LEAST_REFERENCES: Final = 3
 _DIRECTION: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 Notes = tuple[Note | str, ...]
@@ -225,8 +223,6 @@ def make_state(
     if text and papers:
         notes.append(note("note.query_and_paper"))
         papers = ()
-    if len(_REFERENCE.findall(text)) >= _LEAST_REFERENCES:
-        notes.append(note("note.references"))
     if mode not in MODES:
         if mode:
             notes.append(note("note.mode", value=_quote(mode)))

@@ -20,8 +20,13 @@ def corpus_path(settings: Settings, source: str) -> Path:
         PapersError: The sample cannot be fetched; the message names another way to get papers.
         PapersUnusable: The data folder cannot be written, or SOURCE is an address.
     """
-    if re.match(r"[a-z0-9]+://", source):
-        raise PapersUnusable(f"{source} is an address, and papers are read from a file: akin papers fetch {source}")
+    if re.match(r"[a-z0-9+]+://", source, re.IGNORECASE):
+        from akin.settings.places import without_credentials
+
+        raise PapersUnusable(
+            f"{without_credentials(source)} is an address, and papers are read from a file: fetch it first, with akin "
+            "papers fetch ADDRESS (https, gs or s3)"
+        )
     if source != "sample":
         return Path(source).expanduser()
     from akin.sample import sample_folder, sample_path

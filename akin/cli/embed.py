@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from akin.cli.output import Json, print_json, read_settings, say
-from akin.errors import BadSetting, PapersUnusable
+from akin.errors import BadSetting
 from akin.messages import counted
 
 if TYPE_CHECKING:
@@ -76,15 +76,7 @@ def embed(
     with cli_errors():
         found = find_sources(given, fields)
         with _plan(settings, encoder or ("process" if engine == "ray" else "triton")) as plan, progress_bar() as show:
-            try:
-                made = embed_papers(found, to, plan, run, shard, show)
-            except OSError as error:
-                if isinstance(error, ConnectionError):
-                    raise
-                reason = error.strerror or error
-                raise PapersUnusable(
-                    f"cannot write {error.filename or to}: {reason}. Name another folder by --to."
-                ) from error
+            made = embed_papers(found, to, plan, run, shard, show)
     if json:
         print_json(msgspec.to_builtins(made))
     if made.rejected:

@@ -204,7 +204,7 @@ def read_cloud(path: Path | None, changed: Mapping[str, Any] | None = None) -> C
 def _explain(file: Path, given: Mapping[str, Any], changed: Mapping[str, Any], error: msgspec.ValidationError) -> str:
     """Return which value is wrong, where it was given, and what it may be."""
     reason, _, where = str(error).partition(" - at `$.")
-    name = where.rstrip("`")
+    name = where.rstrip("`").partition("[")[0]  # without the place in a list
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", reason):
         return f"{file}: there is no setting {name}{'.' if name else ''}{unknown[1]}: {EXAMPLE} shows all."
     by_option = not isinstance(_value(changed, name), Mapping | None)
@@ -249,7 +249,7 @@ def _check(cloud: Cloud, file: Path) -> None:
         if not _OVERRIDE.fullmatch(override):
             raise BadSetting(f"{override!r} is no setting of `akin train`: write KEY=VALUE, such as experiment=smoke.")
         if re.match(r"[+~]*(data\.papers|paths\.)", override):
-            raise BadSetting(f"{file}: {override!r}: in a job, train.papers names the papers, and folders are fixed.")
+            raise BadSetting(f"{override!r}: in a job, train.papers names the papers, and folders are fixed.")
     # Another image may have other experiments.
     if not train.image and EXPERIMENTS.is_dir():
         known = sorted(each.stem for each in EXPERIMENTS.glob("*.yaml"))

@@ -32,7 +32,9 @@ _NAMES = name_analyzer()
 _RANKING = english_analyzer()
 _TITLE_WEIGHT = 2  # a title describes a paper in few words, so its words count twice
 _WRITER_BYTES = 128 << 20
-_AT_ONCE = 32  # common conditions that are searched before their bitmaps are written
+# Common conditions that are searched at once, and before their bitmaps are written. Of 2.5 million papers, the rows of
+# the commonest words take 20 MB each, and some hundred MB in Tantivy's answer.
+_THREADS, _AT_ONCE = 4, 8
 
 
 class LexicalWriter:
@@ -141,8 +143,8 @@ class LexicalWriter:
             return first_rows(searcher, query, count)[0] if count >= min_papers(papers, len(condition[1])) else None
 
         distinct = iter(dict.fromkeys(likely))
-        with ThreadPoolExecutor(usable_cores(), "common conditions") as threads:
-            while some := list(islice(distinct, _AT_ONCE)):  # memory for the rows of these
+        with ThreadPoolExecutor(min(usable_cores(), _THREADS), "common conditions") as threads:
+            while some := list(islice(distinct, _AT_ONCE)):
                 found = zip(some, threads.map(find, some), strict=True)
                 yield from ((condition, rows) for condition, rows in found if rows is not None)
 

@@ -137,7 +137,8 @@ def make_sets(
     for each in drawn:
         if each.searches:
             require_replaceable(folder / each.name)
-            require_replaceable(folder / f"{each.name}-large")
+            if distractors:
+                require_replaceable(folder / f"{each.name}-large")
     corpus: frozenset[str] = frozenset()
     if distractors:
         corpus = write_distractors(pool.papers, folder / DISTRACTORS, count=distractors, seed=seed)

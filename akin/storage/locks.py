@@ -89,7 +89,12 @@ def lock_now(descriptor: int) -> None:
 def _try_lock(path: Path) -> int | None:
     """Return a descriptor that holds the lock; None if another holder has it."""
     make_folder(path.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:
+        if path.parent.is_dir():
+            raise
+        return None  # the folder was removed meanwhile
     try:
         lock_now(descriptor)
         # The file may have been deleted since it was opened; a lock on a deleted file is worth nothing.

@@ -277,6 +277,7 @@
       state.lists = state.lists.filter((each) => each !== removed);
       state.current = state.lists[0]?.id ?? "";
     });
+    if (part("delete").disabled) part("new").focus();
     if (removed) lists.say(text("list.deleted", { name: removed.name }), () => lists.change((state) => { state.lists.push(removed); state.current = removed.id; }));
   });
   on("like", "click", () => answer(text("list.like"), async (of) => ({ ...withoutOwn(await ask("like", of)), follow: feedLink(of) })));

@@ -9,6 +9,7 @@ import numpy as np
 
 from akin.papers import Paper, parse_arxiv_id
 from akin.papers.bibliography.references import Reference
+from akin.papers.bibliography.written_out import is_reference_list
 from retrieval_service.errors import BlankQuery, UnknownPaper
 from retrieval_service.filter import Filter, only_excludes
 from retrieval_service.ports import Catalogue, References, Rows
@@ -78,6 +79,8 @@ def plan_search(request: SearchRequest, catalogue: Catalogue, references: Refere
             rows = _rows_of_named(request.text, catalogue, notes)
     if not rows and not query.words and request.text is not None:
         query = _parse(request.text, request.operators, notes)
+        if is_reference_list(request.text):
+            notes.append(sentence("reference_list"))
     against = paper_rows(request.unlike, catalogue)
     named = catalogue.papers([*rows, *against])
     return SearchPlan(
@@ -110,17 +113,26 @@ def _of_entries(
     entries: Sequence[Reference], catalogue: Catalogue, notes: list[Sentence]
 ) -> tuple[list[int], ParsedQuery]:
     """Return the rows of the papers that entries of BibTeX are of; if there are none, the first title as the query."""
-    names = [name for each in entries if (name := each.arxiv_id or each.doi)]
-    found = rows_by_name(names, catalogue)
-    rows = list(dict.fromkeys(row for row in found.values() if row is not None))
+    found = rows_by_name([name for each in entries for name in _names(each)], catalogue)
+    rows, unknown = list[int](), list[str]()
+    for each in entries:
+        known = [row for name in _names(each) if (row := found.get(name)) is not None]
+        rows += known[:1]
+        if not known:
+            unknown += _names(each)[:1]
     if rows:
-        if unknown := [name for name, row in found.items() if row is None]:
+        if unknown:
             notes.append(sentence("not_in_corpus", names=", ".join(unknown)[:300]))
-        return rows, ParsedQuery("")
+        return list(dict.fromkeys(rows)), ParsedQuery("")
     title = next((each.title for each in entries if any(map(str.isalnum, each.title))), "")
     if title:
         notes.append(sentence("entry_by_title", title=title[:300]))
     return [], ParsedQuery(title)
+
+
+def _names(entry: Reference) -> list[str]:
+    """Return the arXiv id and the DOI that an entry states."""
+    return [name for name in (entry.arxiv_id, entry.doi) if name]
 
 
 def _rows_of_named(text: str, catalogue: Catalogue, notes: list[Sentence]) -> list[int]:

@@ -37,6 +37,10 @@ SENTENCES: Final[Mapping[str, str]] = {
     "last_joins_nothing": "The last AND, OR or NOT joins nothing and was passed over: write a condition behind it.",
     "id_as_word": "{name} was read as a word: write ids or a DOI alone to find papers like these, or id:{name}.",
     "entry_by_title": "The entry names no paper of this corpus, so its title was searched for: {title}",
+    "reference_list": (
+        "This looks like a list of references, and was searched for as one text. To find each of them, import the text "
+        "into a reading list (POST /references/resolve)."
+    ),
     "unknown_doi": "No paper of this corpus has the DOI {name}; the text was read as words.",
     "not_in_corpus": "Not in this corpus, and passed over: {names}.",
     "papers_left_out": "A search is for at most {most} papers; the last {count} were passed over.",

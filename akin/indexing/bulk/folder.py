@@ -10,7 +10,7 @@ from typing import Protocol
 from akin.bundles.places import NothingThere, Place
 from akin.storage.durable import make_folder, replace_file
 from akin.storage.locks import hold_lock
-from retrieval_service.errors import BuildInProgress
+from retrieval_service.errors import BuildInProgress, SnapshotError
 
 _LARGEST = 4 << 30
 
@@ -71,27 +71,42 @@ class _OnDisk:
             return None
 
     def write(self, name: str, content: bytes) -> None:
-        make_folder(self._path)
-        replace_file(self._path / name, content)
+        with self._refusals():
+            make_folder(self._path)
+            replace_file(self._path / name, content)
 
     def delete(self, names: list[str]) -> None:
-        for name in names:
-            (self._path / name).unlink(missing_ok=True)
+        with self._refusals():
+            for name in names:
+                (self._path / name).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or error
+            raise SnapshotError(
+                f"cannot write {error.filename or self._path}: {reason}. Name another folder."
+            ) from error
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         busy = BuildInProgress(f"{self.address}: another process is writing embeddings here: wait for it, or stop it.")
         lock = self._path / ".lock"
-        with hold_lock(lock, 0.0, busy):
-            # A process that was killed may have left a file without its name.
-            for left in self._path.glob(".*.parquet.*"):
-                left.unlink(missing_ok=True)
+        made = not self._path.exists()
+        with contextlib.ExitStack() as held:
+            with self._refusals():
+                held.enter_context(hold_lock(lock, 0.0, busy))
+                # A process that was killed may have left a file without its name.
+                for left in self._path.glob(".*.parquet.*"):
+                    left.unlink(missing_ok=True)
             try:
                 yield
             finally:
-                if list(self._path.iterdir()) == [lock]:  # a failure left nothing
-                    lock.unlink()
-                    with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError):
+                    if made and list(self._path.iterdir()) == [lock]:  # a failure left nothing
+                        lock.unlink()
                         self._path.rmdir()
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from akin.papers.arxiv_id import parse_arxiv_id
 
 LIST_MARK = re.compile(r"\s*+(?:[-*•–]\s++|\(?\d{1,4}[.)]\s++|\[\d{1,4}\]\s++)?+")
 """What stands before a reference of a list; it always matches."""
-_NUMBERED = re.compile(r"\s*+(?:\[\d{1,4}\]|\(?\d{1,3}[.)])\s")
+_NUMBER = re.compile(r"\s*+(?:(\[)\d{1,4}\]|(\(?)\d{1,3}([.)]))\s")
+_BULLET = re.compile(r"\s*+[-*•–]\s")
 _BETWEEN_IDS = re.compile(r"[\s,;]++")
 _LONGEST = 2_000  # characters of a reference
+_LEAST = 3  # references that are a list
 _MOST_IDS = 200  # of a line
 _ARXIV = re.compile(
     r"(?:\barxiv(?:\s?preprint\s?arxiv)?\s?:?\s?|\barxiv\.org/[a-z]{3,4}/)"
@@ -20,7 +22,10 @@ _ARXIV = re.compile(
 )
 _QUOTED = re.compile(r"[\"“„]([^\"“”„]{10,300})[\"”“]")
 _YEAR = re.compile(r"\b(?:19|20)\d\d")
-_SENTENCE_END = re.compile(r"(?<=[^\W\d_]{3})[.?!]\s++|(?<=\bet al)\.\s++|(?<=\d\))[.,:]?\s++|(?<=\d{4})\.\s++")
+_SENTENCE_END = re.compile(
+    # A name has three letters, or it is one such as "Wu" behind an initial; a shorter word is an abbreviation.
+    r"(?<=[^\W\d_]{3})[.?!]\s++|(?<=\.\s[A-Z][a-z])\.\s++|(?<=\bet al)\.\s++|(?<=\d\))[.,:]?\s++|(?<=\d{4})\.\s++"
+)
 _YEAR_IN_BRACKETS = re.compile(r"\s*+\(\d{4}[a-z]?\)$")
 _NAMES_END = re.compile(r"(?:,\s*+|\s)(?:et al|others)$")
 _BETWEEN_NAMES = re.compile(r",\s*+(?:and|&)\s|\s(?:and|&)\s|[,;]\s*+")
@@ -30,14 +35,14 @@ _NAME = re.compile(r"(?:[^\W\d_a-z][\w.'’-]*+|van|von|de|der|den|la|le|di|da|d
 def references_in(text: str) -> Iterator[tuple[int, str]]:
     """Yield the references of a text with the numbers of their lines, counted from 1.
 
-    Each line is one; in a numbered list, lines without a number or another mark belong to the one before, unless they
-    are ids.
+    Each line is one; in a numbered list, lines without a mark or a number like the first one belong to the reference
+    before, unless they are ids.
     """
     lines = text.splitlines()
-    is_numbered = _NUMBERED.match(next((line for line in lines if line.strip()), "")) is not None
+    numbered = _NUMBER.match(next((line for line in lines if line.strip()), ""))
     start, parts, length = 0, list[str](), 0
     for number, line in enumerate(lines, 1):
-        if is_numbered and parts and _goes_on(line) and length < _LONGEST:
+        if numbered and parts and length < _LONGEST and _goes_on(line, numbered.groups()):
             parts.append(line)
             length += len(line)
             continue
@@ -46,6 +51,13 @@ def references_in(text: str) -> Iterator[tuple[int, str]]:
         start, parts, length = number, [line] if line.strip() else [], len(line)
     if parts:
         yield start, "\n".join(parts)
+
+
+def is_reference_list(text: str) -> bool:
+    """Return True if a text has three numbered references, each with a year, or more."""
+    if text.count("\n") < _LEAST - 1 or len(_YEAR.findall(text)) < _LEAST:
+        return False
+    return sum(1 for _, each in references_in(text) if _NUMBER.match(each) and _YEAR.search(each)) >= _LEAST
 
 
 def ids_in(line: str) -> tuple[str, ...]:
@@ -82,10 +94,11 @@ def title_in(reference: str) -> str:
     return others[0].strip(" ,.") if others and _are_names(names) else reference
 
 
-def _goes_on(line: str) -> bool:
-    mark = LIST_MARK.match(line)
-    has_mark = mark is not None and bool(mark[0].strip())
-    return bool(line.strip()) and not has_mark and parse_arxiv_id(line) is None
+def _goes_on(line: str, signs: Sequence[str | None]) -> bool:
+    """Return True if a line of a list, whose numbers have these signs, belongs to the reference before it."""
+    number = _NUMBER.match(line)
+    begins = number is not None and number.groups() == signs
+    return bool(line.strip()) and not begins and not _BULLET.match(line) and parse_arxiv_id(line) is None
 
 
 def _are_names(text: str) -> bool:

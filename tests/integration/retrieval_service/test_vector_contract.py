@@ -331,7 +331,10 @@ def test_an_address_at_which_nothing_answers_is_named(corpus: Any) -> None:
         open_snapshot(live(corpus), milvus=MilvusOptions("http://127.0.0.1:9", seconds=0.2))
 
 
-@pytest.mark.parametrize("uri", ["http://eva:s3cret@127.0.0.1:9", "htp://eva:s3@cret@127.0.0.1:9"])
+_URIS = ["http://eva:s3cret@127.0.0.1:9", "htp://eva:s3@cret@127.0.0.1:9"]  # pragma: allowlist secret
+
+
+@pytest.mark.parametrize("uri", _URIS)
 def test_the_password_of_milvus_is_in_no_message(uri: str, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(VectorStoreUnusable, match=r"Milvus at h\w+://127\.0\.0\.1:9 cannot be used") as caught:
         connect(MilvusOptions(uri, seconds=0.2))

@@ -37,6 +37,8 @@ def test_a_pause_longer_than_a_machine_can_wait_is_refused(
 @pytest.mark.parametrize("address", ["https://example.org/papers.jsonl", "gs://shelf/papers.jsonl", "s3://shelf/x"])
 def test_an_address_in_place_of_a_file_of_papers_is_named_whole(address: str, tmp_path: Path) -> None:
     settings = Settings.read({"AKIN_DATA": str(tmp_path)})
-    with pytest.raises(PapersUnusable, match=f"^{address} is an address, .*: akin papers fetch {address}$"):
+    with pytest.raises(PapersUnusable, match=f"^{address} is an address, .* akin papers fetch ADDRESS"):
         corpus_path(settings, address)
+    with pytest.raises(PapersUnusable, match=r"^FTP://example\.org/papers is an address"):
+        corpus_path(settings, "FTP://eva:word@example.org/papers")  # pragma: allowlist secret
     assert corpus_path(settings, "a:b.jsonl") == Path("a:b.jsonl")

@@ -62,7 +62,8 @@ def test_an_unknown_paper_is_named_in_the_readers_language() -> None:
     error = {"code": "unknown_paper", "message": "There is no paper 'nope'.", "detail": {"id": "nope"}}
     page = page_of(httpx.Response(404, json={"error": error}), [])
     assert page.get("/citation/ris/nope").text == "There is no paper 'nope'."
-    assert page.get("/citation/ris/nope?lang=de").text == "Die Arbeit „nope“ ist nicht in diesem Korpus."
+    german = page.get("/citation/ris/nope?lang=de").text
+    assert german.startswith("Die Arbeit „nope“ ist nicht in diesem Korpus. Prüfen Sie die ID")
 
 
 def test_a_service_that_is_away_is_told_in_words() -> None:

@@ -95,7 +95,7 @@ def test_the_order_is_said_with_what_was_sorted() -> None:
     assert order_fact(answer(), EN) == ""
     assert order_fact(answer(sort={"by": "newest", "papers": 163}), EN) == "newest of the 163 best matches"
     assert order_fact(answer(sort={"by": "oldest", "papers": 7, "complete": True}), EN) == "oldest of all 7 matches"
-    assert order_fact(answer(sort={"by": "oldest", "papers": 1, "complete": True}), EN) == "oldest of the only match"
+    assert order_fact(answer(sort={"by": "oldest", "papers": 1, "complete": True}), EN) == "the only match"
     spread = {"by": "relevance", "papers": 163, "diversity": 0.3}
     assert order_fact(answer(sort=spread), EN) == "the 163 best matches, spread"
     recent = {"by": "recent", "papers": 163, "half_life": 3.0}

@@ -67,10 +67,10 @@ def test_an_error_is_said_in_german_with_what_the_service_named() -> None:
     blank = of_error("blank_query", "The query has no letter and no digit.", {"parameter": "query"})
     assert "The query" not in written(blank, DE)
     unknown = of_error("unknown_paper", "There is no paper '7'.", {"id": "7", "key": "x"})
-    assert written(unknown, DE) == "Die Arbeit „7“ ist nicht in diesem Korpus."
+    assert written(unknown, DE).startswith("Die Arbeit „7“ ist nicht in diesem Korpus. Prüfen Sie die ID")
     assert written(of_error("unknown_paper", "There is no paper."), DE) == "There is no paper."
     shown = render.problem(client.RequestRefused(unknown, "unknown_paper"), DE)
-    assert "Prüfen Sie die ID, oder suchen Sie nach dem Titel" in shown
+    assert shown.count("Prüfen Sie die ID, oder suchen Sie nach dem Titel") == 1
     refused = render.problem(client.RequestRefused(of_error("overloaded", "Too much."), "overloaded"), DE)
     assert "Der Suchdienst hat mehr Anfragen" in refused
 

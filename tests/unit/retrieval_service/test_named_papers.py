@@ -67,6 +67,28 @@ def test_a_pasted_entry_of_another_paper_is_searched_for_by_its_title(fakes: Any
         assert [note.code for note in plan.notes] == ["entry_by_title"]
 
 
+def test_each_pasted_entry_is_found_by_any_of_its_names_and_the_others_are_named(fakes: Any) -> None:
+    papers = [*fakes.papers]
+    papers[2] = replace(papers[2], doi="10.5555/third")
+    text = "@misc{a, eprint={1609.02907}, doi={10.5555/third}}\n@misc{b, doi={10.5555/lost}}\n" + ENTRY % "2001.00001"
+    plan = plan_search(SearchRequest(text=text), fakes.ListCatalogue(papers))
+    assert [paper.id for paper in plan.like] == ["2001.00003", "2001.00001"]
+    (said,) = plan.notes
+    assert said == "Not in this corpus, and passed over: 10.5555/lost."
+
+
+def test_a_pasted_list_of_references_is_told_how_each_is_found(fakes: Any) -> None:
+    catalogue = fakes.ListCatalogue(fakes.papers)
+    for text, codes in (
+        ("\n".join(f"[{number}] A. Bo. A title. 2019." for number in range(1, 4)), ["reference_list"]),
+        ("[1] 2001.00001\n[2] 2001.00002\n[3] 2001.00003", []),
+        ("We found in 2019:\n1. Graphs grow.\n2. Trees die.\n3. Stars stay.", []),
+        ("[1] A. Bo. A title. 2019.\n[2] Another of 2020.", []),
+    ):
+        notes = plan_search(SearchRequest(text=text), catalogue).notes
+        assert [note.code for note in notes] == codes, text
+
+
 @pytest.mark.parametrize("text", ["@article{", "@online now", "@misc{x, year=2020}", "@article{a, title={x"])
 def test_what_is_no_whole_entry_is_read_as_words(text: str, fakes: Any) -> None:
     plan = plan_search(SearchRequest(text=text), fakes.ListCatalogue(fakes.papers))

@@ -345,4 +345,4 @@ def test_a_folder_that_cannot_be_written_is_named_with_what_to_change(
     (tmp_path / "file").touch()
     done = CliRunner().invoke(app, ["embed", str(source), "--to", str(tmp_path / "file")])
     assert isinstance(done.exception, PapersUnusable)
-    assert str(done.exception) == f"cannot write {tmp_path}/file: File exists. Name another folder by --to."
+    assert str(done.exception) == f"cannot write {tmp_path}/file: File exists. Name another folder."

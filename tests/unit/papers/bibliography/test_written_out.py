@@ -25,6 +25,7 @@ def read(text: str) -> list[Reference]:
         f"Morris et al., “{TITLE},” in Proc. AAAI, vol. 33, 2019.",
         f'C. Morris et al., "{TITLE}", 2019',
         f"Morris C, Ritzert M, et al. {TITLE}. 2019;33:4602.",
+        f"K. Xu, W. Hu, and Y. Wu. {TITLE}. In ICLR, 2019.",
     ],
 )
 def test_the_title_of_a_reference_is_found(reference: str) -> None:
@@ -79,6 +80,13 @@ def test_the_lines_of_a_numbered_reference_are_joined() -> None:
     assert list(references_in("")) == []
     assert [each.arxiv_id for each in read("1. 2503.12213\n1909.03211")] == ["2503.12213", "1909.03211"]
     assert len(read("2001. A space odyssey\nAnother title")) == 2
+
+
+def test_a_year_or_a_volume_at_the_start_of_a_line_begins_no_reference() -> None:
+    text = f"[1] C. Morris, M. Ritzert. {TITLE}. In AAAI,\n2019. URL https://example.org.\n[2] Other\n12. Springer"
+    first, second = read(text)
+    assert (first.title, second.line) == (TITLE, 3)
+    assert len(read("1. One title\n2. Another title")) == len(read("(1) One title\n(2) Another title")) == 2
 
 
 def test_a_long_text_is_not_one_reference() -> None:

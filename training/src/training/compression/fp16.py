@@ -54,10 +54,13 @@ def convert_fused(graph: onnx.ModelProto, model: SentenceTransformer) -> onnx.Mo
     form that today's exporter writes. ONNX Runtime adds the optimisations that need a GPU when it loads the graph.
 
     Raises:
-        UnsupportedModel: The optimiser does not support the architecture.
+        UnsupportedModel: The optimiser does not support the architecture, or this release of transformers.
     """
-    from optimum.onnxruntime import ORTOptimizer
-    from optimum.onnxruntime.configuration import AutoOptimizationConfig
+    try:
+        from optimum.onnxruntime import ORTOptimizer
+        from optimum.onnxruntime.configuration import AutoOptimizationConfig
+    except (ImportError, RuntimeError) as error:
+        raise UnsupportedModel(f"optimum makes O4, and cannot be imported here: {error}") from error
 
     transformer: Any = model[0]
     config = transformer.auto_model.config

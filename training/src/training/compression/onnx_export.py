@@ -24,10 +24,7 @@ if TYPE_CHECKING:
 OPSET = 18
 OUTPUT = "embedding"
 INPUTS = ("input_ids", "attention_mask")
-"""Inputs of an encoder's graph. A text alone has one token type, which the architectures take by default."""
-
-KNOWN_INPUTS = frozenset({*INPUTS, "token_type_ids"})
-"""Inputs that the runtime of a version can feed."""
+"""Inputs of an encoder's graph. Token types are left out: a single text has type 0 only, which is the default."""
 
 
 class _Cut(nn.Module):
@@ -88,7 +85,7 @@ def export_onnx(model: SentenceTransformer, scratch: Path, dimensions: int | Non
     vectors = _StaticVectors(whole) if is_static(model) else Vectors(*whole)
     try:
         trace(vectors, graph_file)
-    except (RuntimeError, ValueError, TypeError, KeyError, torch.onnx.errors.OnnxExporterError) as error:
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise UnsupportedModel(f"this model cannot be exported to ONNX: {error}") from error
     return simplify(onnx.load(graph_file))
 
@@ -123,5 +120,5 @@ def _cut(model: SentenceTransformer, dimensions: int) -> SentenceTransformer:
 
 
 def inputs(model: onnx.ModelProto) -> list[str]:
-    """Return the names of the graph's inputs, in its order; they depend on the architecture."""
+    """Return the names of the graph's inputs, in its order; rerankers and earlier versions may have token types."""
     return [value.name for value in model.graph.input]

@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -245,6 +246,8 @@ def write_groups(
                 count += 1
     if not count:
         output.unlink()
+        with suppress(OSError):
+            output.parent.rmdir()  # unless others are in it
         raise CorpusError(f"{papers} gives no groups: give more papers, fewer --negatives, or a smaller --margin.")
     return count
 

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from transformers.utils import logging
 
 from training.arrays import Floats
-from training.compression.onnx_export import KNOWN_INPUTS, OPSET
+from training.compression.onnx_export import INPUTS, OPSET
 from training.compression.simplify import simplify
 from training.encoders import RUNTIMES, version_scorer
 from training.errors import SourceError, UnsupportedModel
@@ -27,6 +27,7 @@ from training.registry.source import ModelSource
 
 Pair = tuple[str, str]
 OUTPUT = "score"
+_KNOWN_INPUTS = frozenset({*INPUTS, "token_type_ids"})  # those that the runtime of a version can feed
 
 
 def load(source: ModelSource) -> CrossEncoder:
@@ -78,7 +79,7 @@ def export_graph(model: CrossEncoder, path: Path) -> onnx.ModelProto:
     """
     example = model.preprocess([("one query", "one passage of a text"), ("another", "text")])
     names = [name for name in model.tokenizer.model_input_names if name in example]
-    unknown = sorted(set(names) - KNOWN_INPUTS)
+    unknown = sorted(set(names) - _KNOWN_INPUTS)
     if unknown:
         raise UnsupportedModel(f"the model needs the inputs {', '.join(unknown)}, which a text cannot give.")
     with warnings.catch_warnings(), torch.inference_mode(), _unscripted(model):
@@ -95,7 +96,7 @@ def export_graph(model: CrossEncoder, path: Path) -> onnx.ModelProto:
                 opset_version=OPSET,
                 dynamo=False,
             )
-        except (RuntimeError, ValueError, TypeError, torch.onnx.errors.OnnxExporterError) as error:
+        except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
             raise UnsupportedModel(f"this model cannot be exported to ONNX: {error}") from error
     return simplify(onnx.load(path))
 
