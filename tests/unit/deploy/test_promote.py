@@ -19,6 +19,7 @@ VARIABLES = {
     "VERSION": "2",
     "DIGEST": DIGEST,
     "GITHUB_SHA": "0123456789abcdef0123",
+    "GITHUB_REPOSITORY": "eva/shelf",
     "IMAGES": "earth1-docker.example/p/shelf",
     "MODELS_URL": "gs://models",
     "CORPUS_URL": "gs://corpus/papers.jsonl.gz",
@@ -99,6 +100,13 @@ def run(tmp_path: Path) -> Run:
     return steps
 
 
+def test_an_image_of_an_unknown_repository_is_labelled_with_the_commit_alone(run: Run) -> None:
+    _, error, calls = run("stage", "evaluate", "build", GITHUB_REPOSITORY="")
+    (built,) = (call for call in calls if call.startswith("docker "))
+    assert "--build-arg=REVISION=" in built, error
+    assert "SOURCE" not in built
+
+
 def test_a_version_is_evaluated_promoted_indexed_deployed_tested_and_recorded(run: Run, tmp_path: Path) -> None:
     code, error, calls = run(
         "stage", "evaluate", "build", "deploy", "smoke candidate", "switch", "smoke live", "record"
@@ -117,7 +125,7 @@ def test_a_version_is_evaluated_promoted_indexed_deployed_tested_and_recorded(ru
     ]
     (built,) = (call for call in calls if call.startswith("docker "))
     assert f"--tag=earth1-docker.example/p/shelf/retrieval:{TAG}" in built
-    assert f"--build-arg=REVISION={VARIABLES['GITHUB_SHA']} --build-arg=SOURCE=https://" in built
+    assert f"--build-arg=REVISION={VARIABLES['GITHUB_SHA']} --build-arg=SOURCE=https://github.com/eva/shelf " in built
     assert "--sbom=true --provenance=mode=max" in built
     (update,) = (call for call in calls if call.startswith("gcloud run services update papers"))
     assert "--no-traffic --tag=candidate" in update
