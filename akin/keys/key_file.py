@@ -110,7 +110,7 @@ class KeyFile:
                 raise KeysUnusable(f"there is a key {name} already: take another name, or akin keys rotate {name}")
             return (*keys, key)
 
-        self._change(add)
+        self._change(add, creates=True)
         return key, text
 
     def rotate(self, name: str, overlap: timedelta) -> tuple[Key, str]:
@@ -123,7 +123,6 @@ class KeyFile:
         now = self._now()
         key_id, text = new_secret()
         made: list[Key] = []
-        self.read()  # where there is no file, neither it nor its folder is made
 
         def replace(keys: tuple[Key, ...]) -> Iterable[Key]:
             valid = [key for key in keys if key.name == name and not key.expired(now.timestamp())]
@@ -151,7 +150,6 @@ class KeyFile:
             KeysUnusable: The file is missing or cannot be used.
         """
         removed: list[Key] = []
-        self.read()  # where there is no file, neither it nor its folder is made
 
         def remove(keys: tuple[Key, ...]) -> Iterable[Key]:
             removed.extend(key for key in keys if name_or_id in (key.name, key.id))
@@ -162,7 +160,9 @@ class KeyFile:
         self._change(remove)
         return removed
 
-    def _change(self, change: Callable[[tuple[Key, ...]], Iterable[Key]]) -> None:
+    def _change(self, change: Callable[[tuple[Key, ...]], Iterable[Key]], *, creates: bool = False) -> None:
+        if not creates and not self.path.exists():
+            self.read()  # says that there is no file; neither it nor its folder is made
         busy = KeysUnusable(f"another command is changing {self.path}: repeat this one in a moment")
         try:
             with hold_lock(self.path.with_name(f"{self.path.name}.lock"), _SECONDS_FOR_LOCK, busy):

@@ -121,8 +121,7 @@ def _of_entries(
         if not known:
             unknown += _names(each)[:1]
     if rows:
-        if unknown:
-            notes.append(sentence("not_in_corpus", names=", ".join(unknown)[:300]))
+        _note_unknown(unknown, notes)
         return list(dict.fromkeys(rows)), ParsedQuery("")
     title = next((each.title for each in entries if any(map(str.isalnum, each.title))), "")
     if title:
@@ -152,11 +151,15 @@ def _rows_of_named(text: str, catalogue: Catalogue, notes: list[Sentence]) -> li
             paper_rows(named.names, catalogue)
         notes.append(sentence("unknown_doi", name=named.names[0][:80]))
         return []
-    if unknown:
-        notes.append(sentence("not_in_corpus", names=", ".join(unknown)[:300]))
+    _note_unknown(unknown, notes)
     if named.left_out:
         notes.append(sentence("papers_left_out", most=MOST_NAMED, count=named.left_out))
     return rows
+
+
+def _note_unknown(names: Sequence[str], notes: list[Sentence]) -> None:
+    if names:
+        notes.append(sentence("not_in_corpus", names=", ".join(names)[:300]))
 
 
 def reads_corpus(request: SearchRequest) -> bool:

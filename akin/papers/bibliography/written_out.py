@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from akin.papers.arxiv_id import parse_arxiv_id
 
 LIST_MARK = re.compile(r"\s*+(?:[-*•–]\s++|\(?\d{1,4}[.)]\s++|\[\d{1,4}\]\s++)?+")
-"""What stands before a reference of a list; it always matches."""
+"""Bullet or number before a reference of a list, or nothing: it always matches."""
 _NUMBER = re.compile(r"\s*+(?:(\[)\d{1,4}\]|(\(?)\d{1,3}([.)]))\s")
 _BULLET = re.compile(r"\s*+[-*•–]\s")
 _BETWEEN_IDS = re.compile(r"[\s,;]++")

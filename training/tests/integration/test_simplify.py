@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 import torch
 
-from training.compression.onnx_export import Vectors, trace
+from training.compression.onnx_export import INPUTS, OUTPUT, Vectors, trace
 from training.compression.simplify import simplify
 from training.registry import source
 
@@ -27,7 +27,8 @@ def traced(folder: Path, scratch: Path) -> onnx.ModelProto:
         if name.endswith("bias"):
             # Untrained biases are all zero, and tracing merges equal constants.
             torch.nn.init.normal_(parameter, std=0.02)
-    trace(Vectors(*model), scratch / "model.onnx")
+    example = dict.fromkeys(INPUTS, torch.ones((2, 16), dtype=torch.int64))
+    trace(Vectors(*model), example, OUTPUT, scratch / "model.onnx")
     return onnx.load(scratch / "model.onnx")
 
 

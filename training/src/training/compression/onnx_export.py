@@ -7,6 +7,7 @@ dimensions, and normalisation.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,30 +84,39 @@ def export_onnx(model: SentenceTransformer, scratch: Path, dimensions: int | Non
     whole = _cut(model, dimensions) if dimensions else model
     graph_file = scratch / "model.onnx"
     vectors = _StaticVectors(whole) if is_static(model) else Vectors(*whole)
-    try:
-        trace(vectors, graph_file)
-    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise UnsupportedModel(f"this model cannot be exported to ONNX: {error}") from error
+    trace(vectors, dict.fromkeys(INPUTS, torch.ones((2, 16), dtype=torch.int64)), OUTPUT, graph_file)
     return simplify(onnx.load(graph_file))
 
 
-def trace(module: nn.Module, path: Path) -> None:
-    """Write a module's graph with dynamic numbers of texts and tokens; it takes the inputs `INPUTS`."""
+def trace(module: nn.Module, example: Mapping[str, torch.Tensor], output: str, path: Path) -> None:
+    """Write a module's graph with dynamic numbers of rows and tokens.
+
+    Args:
+        module: takes the tensors of the example, in its order.
+        example: int64 tensors [rows, tokens] by the names of the inputs.
+        output: name of the output [rows, …].
+        path: file to write.
+
+    Raises:
+        UnsupportedModel: The module cannot be traced.
+    """
     axes = {0: "batch_size", 1: "sequence_length"}
-    example = torch.ones((2, 16), dtype=torch.int64)
     with warnings.catch_warnings(), torch.no_grad():
         # Tracing warns of every branch on a shape. The parity check, on texts of many lengths, finds harmful ones.
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module.eval(),
-            (example, example),
-            path,
-            input_names=list(INPUTS),
-            output_names=[OUTPUT],
-            dynamic_axes={**dict.fromkeys(INPUTS, axes), OUTPUT: {0: "batch_size"}},
-            opset_version=OPSET,
-            dynamo=False,
-        )
+        try:
+            torch.onnx.export(
+                module.eval(),
+                tuple(example.values()),
+                path,
+                input_names=list(example),
+                output_names=[output],
+                dynamic_axes={**dict.fromkeys(example, axes), output: {0: "batch_size"}},
+                opset_version=OPSET,
+                dynamo=False,
+            )
+        except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+            raise UnsupportedModel(f"this model cannot be exported to ONNX: {error}") from error
 
 
 def _cut(model: SentenceTransformer, dimensions: int) -> SentenceTransformer:

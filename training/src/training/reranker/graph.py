@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from tokenizers import Tokenizer
 from transformers.utils import logging
 
 from training.arrays import Floats
-from training.compression.onnx_export import INPUTS, OPSET
+from training.compression.onnx_export import INPUTS, trace
 from training.compression.simplify import simplify
 from training.encoders import RUNTIMES, version_scorer
 from training.errors import SourceError, UnsupportedModel
@@ -82,22 +81,8 @@ def export_graph(model: CrossEncoder, path: Path) -> onnx.ModelProto:
     unknown = sorted(set(names) - _KNOWN_INPUTS)
     if unknown:
         raise UnsupportedModel(f"the model needs the inputs {', '.join(unknown)}, which a text cannot give.")
-    with warnings.catch_warnings(), torch.inference_mode(), _unscripted(model):
-        # Tracing warns of every branch on a shape. The parity check, on pairs of many lengths, finds harmful ones.
-        warnings.simplefilter("ignore")
-        try:
-            torch.onnx.export(
-                _Scores(model, names),
-                tuple(example[name] for name in names),
-                str(path),
-                input_names=names,
-                output_names=[OUTPUT],
-                dynamic_axes={**{name: {0: "rows", 1: "tokens"} for name in names}, OUTPUT: {0: "rows"}},
-                opset_version=OPSET,
-                dynamo=False,
-            )
-        except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
-            raise UnsupportedModel(f"this model cannot be exported to ONNX: {error}") from error
+    with _unscripted(model):
+        trace(_Scores(model, names), {name: example[name] for name in names}, OUTPUT, path)
     return simplify(onnx.load(path))
 
 
